@@ -84,14 +84,20 @@ class Source(Protocol):
     """An opened repository or folder: a commit, its files, and their bytes by range."""
 
     @property
-    def reference(self) -> Reference: ...
+    def reference(self) -> Reference:
+        """What was opened."""
+        ...
+
     @property
     def revision(self) -> str | None:
         """The commit that all reads come from; None for a local folder."""
         ...
 
     @property
-    def files(self) -> tuple[RepoFile, ...]: ...
+    def files(self) -> tuple[RepoFile, ...]:
+        """Every file at that commit."""
+        ...
+
     @property
     def card(self) -> dict[str, Any]:
         """What the Hub's API says of the model: ``license``, ``downloads``, ``created_at``, ``last_modified``, ``card_data``."""

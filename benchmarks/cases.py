@@ -1,0 +1,68 @@
+"""The zoo as cases for a judge: families of fingerprints with the truth beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.zoo import ZooModel, load_truth
+from hub_lineage.family import Family, gather
+from hub_lineage.fingerprint import read_fingerprint
+from hub_lineage.hub import open_source
+from hub_lineage.hub.reference import parse_reference
+from hub_lineage.types import Fingerprint
+
+
+@dataclass(frozen=True, eq=False)
+class Crowd:
+    """All served models of one architecture and split: everything that is in sight of one another.
+
+    ``parents`` [K] holds the place of each model's parent, or -1 where it is a root or its parent isn't served.
+    """
+
+    models: tuple[ZooModel, ...]
+    family: Family
+    parents: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    def only(self, members: NDArray[np.intp]) -> Crowd:
+        """The crowd with some of its models alone; the parents of children whose parent left are absent."""
+        places = {int(old): new for new, old in enumerate(members)}
+        parents = np.array([places.get(int(self.parents[old]), -1) for old in members], dtype=np.intp)
+        return Crowd(tuple(self.models[int(k)] for k in members), self.family.only(members), parents)
+
+
+def crowds(folder: Path, split: str) -> list[Crowd]:
+    """The crowds of one split, by architecture key."""
+    served = [model for model in load_truth(folder, served=True) if model.split == split]
+    prints: dict[str, list[tuple[ZooModel, Fingerprint]]] = {}
+    for model in served:
+        fingerprint = read_fingerprint(open_source(parse_reference(str(model.path))))
+        prints.setdefault(fingerprint.architecture, []).append((model, fingerprint))
+    return [_crowd(group) for _, group in sorted(prints.items())]
+
+
+def _crowd(group: Sequence[tuple[ZooModel, Fingerprint]]) -> Crowd:
+    models = tuple(model for model, _ in group)
+    places = {model.id: place for place, model in enumerate(models)}
+    parents = np.array([places.get(model.parent or "", -1) for model in models], dtype=np.intp)
+    return Crowd(models, gather([fingerprint for _, fingerprint in group]), parents)
+
+
+def variations(crowd: Crowd, kin: NDArray[np.bool_], generator: np.random.Generator, times: int) -> Iterator[Crowd]:
+    """Each family of a crowd whole and then with random members gone, so that hidden parents are as common as known ones."""
+    for root in np.unique(kin.argmax(axis=1)):
+        members = np.flatnonzero(kin[root])
+        if len(members) < 2:
+            continue
+        yield crowd.only(members)
+        for _ in range(times):
+            kept = members[generator.random(len(members)) < generator.uniform(0.3, 1.0)]
+            if len(kept) >= 2:
+                yield crowd.only(kept)

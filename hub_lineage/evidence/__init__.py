@@ -1,0 +1,27 @@
+"""Evidence, one file a source; each turns a family into figures for every ordered pair and knows no other source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hub_lineage.evidence import asymmetry, correlation, identity, independence, tree
+from hub_lineage.family import Family, Matrix
+
+SOURCES: tuple[Callable[[Family], dict[str, Matrix]], ...] = (
+    correlation.cues,
+    independence.cues,
+    tree.cues,
+    identity.cues,
+    asymmetry.cues,
+)
+"""The sources in the order in which their cues stand."""
+
+
+def measure(family: Family) -> dict[str, Matrix]:
+    """All cues of a family by name, each of shape [K, K]: child in the row, candidate in the column."""
+    found: dict[str, Matrix] = {}
+    for source in SOURCES:
+        found |= source(family)
+    return {name: np.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0) for name, value in found.items()}

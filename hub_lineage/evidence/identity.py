@@ -1,0 +1,70 @@
+"""What is the same to the bit: duplicates, the share of equal values, and how relatives vote where two models differ.
+
+Stored in sixteen bits, a lightly fine-tuned model leaves most of its parent's values untouched, and each value is a site
+at which a third model agrees with one of the two or with neither.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hub_lineage.family import Family, Matrix
+from hub_lineage.read import dtypes
+from hub_lineage.types import Floats
+
+MOST_SITES = 16_384
+"""Sites looked at for votes, spread over all sampled values."""
+_DISCRETE = 0.02  # a family in which fewer values are equal has no sites to speak of
+
+
+def cues(family: Family) -> dict[str, Matrix]:
+    """Figures for every ordered pair, child in the row and candidate in the column, shapes [K, K]."""
+    values = np.concatenate(family.raw, axis=1)
+    count, total = values.shape
+    sites = np.arange(min(MOST_SITES, total)) * total // min(MOST_SITES, total)
+    rounded = _coarse(family, values)
+    same = np.array([(rounded[k] == rounded).mean(axis=1) for k in range(count)])
+    different = 1.0 - same
+    np.fill_diagonal(different, np.inf)
+    nearest = np.maximum(different.min(axis=1, keepdims=True), 1e-6)
+    found = {
+        "equal_share": same,
+        "log_times_fewest_different": np.log(np.maximum(np.where(np.isfinite(different), different, 1.0), 1e-6) / nearest),
+        "difference_rank": different.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float64),
+    }
+    off = ~np.eye(count, dtype=bool)
+    discrete = count > 2 and bool(np.median(same[off]) > _DISCRETE)
+    votes = _votes(rounded[:, sites]) if discrete else np.full((count, count), 0.5)
+    return found | {"votes_for_child": votes}
+
+
+def _coarse(family: Family, values: Floats) -> Floats:
+    """All values rounded to the coarsest dtype in the family, so that two storages of one model are equal."""
+    word = family.storage[0]
+    for other in family.storage[1:]:
+        word = dtypes.coarser(word, other)
+    return dtypes.round_to(word, values)
+
+
+def _votes(sites: Floats) -> Matrix:
+    """Over the sites where c and s differ: the share at which third models side with c, shape [K, K].
+
+    A third model's say is weighted by the fourth power of how often it agrees with either.
+    """
+    count, length = sites.shape
+    equal = np.stack([(sites == sites[k]) for k in range(count)])  # [k, o, site]
+    pairs = equal.sum(axis=2).astype(np.float64)
+    votes = np.full((count, count), 0.5)
+    for c in range(count):
+        agree = equal[c].astype(np.float32)
+        triples = (agree @ agree.T).astype(np.float64)  # [o, s]: c, o and s all equal
+        with_c = pairs[c][:, None] - triples
+        with_s = pairs - triples
+        either = with_c + with_s
+        weight = (either / length) ** 4
+        weight[c, :] = 0.0
+        np.fill_diagonal(weight, 0.0)
+        share = np.divide(with_c, either, out=np.full_like(either, 0.5), where=either > 0)
+        total = weight.sum(axis=0)
+        votes[c] = np.divide((weight * share).sum(axis=0), total, out=np.full(count, 0.5), where=total > 0)
+    return votes

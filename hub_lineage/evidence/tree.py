@@ -1,0 +1,144 @@
+"""Where a candidate stands in the family's tree: norms, origin, Gromov products, and neighbour joining.
+
+Fine-tuning adds increments nearly orthogonal to what came before, so squared distances are nearly additive along the
+tree and the origin is where its trunk begins. An inner node of the tree that is a known model has a pendant branch near
+zero (neighbour joining: Saitou and Nei 1987; Gromov products: as in the theory of tree metrics).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hub_lineage.family import Family, Matrix
+
+
+def cues(family: Family) -> dict[str, Matrix]:
+    """Figures for every ordered pair, child in the row and candidate in the column, shapes [K, K]."""
+    gram, distance = family.gram, family.distance
+    count = len(family)
+    norms = np.sqrt(np.maximum(np.diagonal(gram), 1e-30))
+    steps = np.maximum(distance, 1e-12)
+    along = gram - np.diagonal(gram)[None, :]  # <c - p, p>
+    joined = join(with_origin(gram))
+    pendant = joined.pendant[:count]
+    span = np.maximum(np.median(distance[~np.eye(count, dtype=bool)]) if count > 1 else 1.0, 1e-12)
+    return {
+        "log_norm_ratio": np.log(norms[:, None] / norms[None, :]),
+        "norm_rank": np.broadcast_to(norms.argsort(kind="stable").argsort(kind="stable") / count, (count, count)).copy(),
+        "increment_along_candidate": along / np.sqrt(steps) / norms[None, :],
+        "increment_along_child": along.T / np.sqrt(steps) / norms[:, None],
+        "gromov": _gromov(gram),
+        "pendant": np.broadcast_to(pendant / span, (count, count)).copy(),
+        "pendant_share": pendant[None, :] / steps,
+        "pendant_share_of_child": pendant[:, None] / steps,
+        "pendant_rank": _ranks(np.broadcast_to(pendant, (count, count))),
+        "pendant_and_cosine": _pendant_rule(pendant, family.cosine),
+        "between": joined.between[:count, :count] / steps,
+        "joints": joined.joints[:count, :count],
+        "joints_to_origin": joined.joints[:count, count][:, None] - joined.joints[:count, count][None, :],
+    }
+
+
+def _ranks(away: Matrix) -> Matrix:
+    ranks: Matrix = away.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float64)
+    return ranks
+
+
+def _pendant_rule(pendant: Matrix, cosine: Matrix) -> Matrix:
+    """The shortest pendant branch plus half the cosine, as one figure: the higher, the likelier the parent."""
+    scale = max(float(np.abs(pendant).max()), 1e-12)
+    return cosine / 2 - pendant[None, :] / scale
+
+
+def _gromov(gram: Matrix) -> Matrix:
+    """The mean over third models i of the cosine of (c - x) and (i - x) at candidate x: small at inner nodes."""
+    count = len(gram)
+    squares = np.diagonal(gram)
+    found = np.zeros((count, count))
+    for x in range(count):
+        inner = gram - gram[:, [x]] - gram[[x], :] + squares[x]  # <i - x, j - x>
+        lengths = np.sqrt(np.maximum(np.diagonal(inner), 1e-12))
+        angles = inner / lengths[:, None] / lengths[None, :]
+        np.fill_diagonal(angles, 0.0)
+        angles[:, x] = angles[x, :] = 0.0
+        found[:, x] = angles.sum(axis=1) / max(count - 2, 1)
+    return found
+
+
+def with_origin(gram: Matrix) -> Matrix:
+    """Squared distances of the family and, last, of the origin: shape [K + 1, K + 1]."""
+    count = len(gram)
+    squares = np.append(np.diagonal(gram), 0.0)
+    inner = np.zeros((count + 1, count + 1))
+    inner[:count, :count] = gram
+    distance: Matrix = np.maximum(squares[:, None] + squares[None, :] - 2 * inner, 0.0)
+    return distance
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A tree by neighbour joining over n taxa.
+
+    ``pendant`` [n]: length of each taxon's own branch. ``between`` [n, n]: length of the path between the joints of two
+    taxa. ``joints`` [n, n]: joints on the path between two taxa.
+    """
+
+    pendant: Matrix
+    between: Matrix
+    joints: Matrix
+
+
+def join(distance: Matrix) -> Joined:
+    """The tree that neighbour joining fits to distances, shape [n, n]; ties go to the first pair."""
+    count = len(distance)
+    if count < 3:
+        half = distance.sum(axis=1) / 2 if count == 2 else np.zeros(count)
+        return Joined(half, np.zeros((count, count)), np.ones((count, count)))
+    edges = _edges(distance)
+    return _paths(count, edges)
+
+
+def _edges(distance: Matrix) -> list[tuple[int, int, float]]:
+    """The branches (node, joint, length); taxa are 0 to n - 1, joints follow."""
+    nodes = list(range(len(distance)))
+    table = distance.astype(np.float64).copy()
+    edges: list[tuple[int, int, float]] = []
+    joint = len(distance)
+    while len(nodes) > 3:
+        size = len(nodes)
+        sums = table.sum(axis=1)
+        criterion = (size - 2) * table - sums[:, None] - sums[None, :]
+        np.fill_diagonal(criterion, np.inf)
+        i, j = sorted(int(k) for k in np.unravel_index(int(criterion.argmin()), criterion.shape))
+        first = table[i, j] / 2 + (sums[i] - sums[j]) / (2 * (size - 2))
+        edges += [(nodes[i], joint, float(first)), (nodes[j], joint, float(table[i, j] - first))]
+        row = (table[i] + table[j] - table[i, j]) / 2
+        keep = [k for k in range(size) if k not in (i, j)]
+        shrunk = np.zeros((size - 1, size - 1))
+        shrunk[:-1, :-1] = table[np.ix_(keep, keep)]
+        shrunk[-1, :-1] = shrunk[:-1, -1] = row[keep]
+        table, nodes = shrunk, [nodes[k] for k in keep] + [joint]
+        joint += 1
+    a, b, c = table[0, 1], table[0, 2], table[1, 2]
+    for node, length in zip(nodes, ((a + b - c) / 2, (a + c - b) / 2, (b + c - a) / 2), strict=True):
+        edges.append((node, joint, float(length)))
+    return edges
+
+
+def _paths(count: int, edges: list[tuple[int, int, float]]) -> Joined:
+    """Path lengths by growing the tree backwards from its last joint, negative lengths taken as they are."""
+    total = max(max(a, b) for a, b, _ in edges) + 1
+    length = np.zeros((total, total))
+    hops = np.zeros((total, total))
+    placed = [total - 1]
+    for node, joint, branch in reversed(edges):
+        for other in placed:
+            length[node, other] = length[other, node] = length[joint, other] + branch
+            hops[node, other] = hops[other, node] = hops[joint, other] + 1
+        placed.append(node)
+    pendant = np.array([branch for node, _, branch in sorted(edges) if node < count])
+    between = length[:count, :count] - pendant[:, None] - pendant[None, :]
+    np.fill_diagonal(between, 0.0)
+    return Joined(pendant, between, np.maximum(hops[:count, :count] - 1, 0))

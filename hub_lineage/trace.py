@@ -1,0 +1,181 @@
+"""The pipeline in reading order: open, read, find candidates, measure, judge, draw the family, answer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Literal
+
+from hub_lineage import candidates, phylogeny, report, verdict
+from hub_lineage.errors import LineageError, UsageError
+from hub_lineage.family import gather
+from hub_lineage.fingerprint import read_fingerprint
+from hub_lineage.hub import Hub, open_source, parse_reference
+from hub_lineage.judge import Judgement, judge
+from hub_lineage.read import declared as declarations
+from hub_lineage.registry import Registry, default_folder
+from hub_lineage.types import Child, Cost, Declaration, Model, Progress, Reference, Source, Trace, Verdict
+
+Depth = Literal["quick", "full", "deep"]
+_AT_ONCE = 8  # candidates whose fingerprints are read at a time
+
+
+def trace(
+    child: str,
+    *,
+    among: Sequence[str] | None = None,
+    registry: Registry | str | os.PathLike[str] | None = None,
+    hub: Hub | None = None,
+    declared: bool = True,
+    depth: Depth = "quick",
+    top: int = 20,
+    generations: int = 4,
+    progress: Progress | None = None,
+) -> Trace:
+    """Where a model comes from: ranked parents, a verdict, and the ancestry as a graph.
+
+    Args:
+        child: A Hub ID, ``ID@revision``, a pasted URL, or a local folder or file.
+        among: The candidates, named likewise; without them the registry is searched.
+        registry: A registry or its folder; the default one where it is left out. Not opened where ``among`` is given.
+        hub: The Hub to read from; one on ``HF_ENDPOINT`` where it is left out.
+        declared: Whether what the card says is shown beside what was found. It never moves the odds.
+        depth: How much is read; only ``quick`` is there yet.
+        top: How many candidates are listed at the most.
+        generations: How far the graph goes up and down.
+        progress: Called as ``progress(step, done, total)``.
+
+    Raises:
+        LineageError: the child can't be read, or every candidate named can't.
+    """
+    if depth != "quick":
+        raise UsageError(f"The depth {depth!r} is not there yet.", "Leave --depth out, or use --depth quick.")
+    began = time.perf_counter()
+    tell = progress or _quiet
+    with ExitStack() as stack:
+        used = hub or stack.enter_context(Hub())
+        tell(f"Reading {child}", 0, 0)
+        source = open_source(parse_reference(child), used)
+        subject = read_model(source)
+        found = _named(among, subject, used, tell) if among is not None else _registered(registry, subject, stack, tell)
+        tell("Judging the family", 0, 0)
+        said = subject.declared if declared else ()
+        cost = _total(began, [source.cost(), *found.costs])
+        return _answer(subject, found, said, top=top, generations=generations, cost=cost)
+
+
+def read_model(source: Source) -> Model:
+    """One model as the registry keeps it, read from an opened repository or folder."""
+    card = source.card
+    return Model(
+        id=source.reference.id,
+        revision=source.revision,
+        fingerprint=read_fingerprint(source),
+        license=card.get("license"),
+        downloads=card.get("downloads"),
+        created_at=card.get("created_at"),
+        last_modified=card.get("last_modified"),
+        hashes=tuple(sorted(file.sha256 for file in source.files if file.sha256)),
+        declared=declarations.of_card(card),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The models to compare with the child: of its architecture, of others, and those that couldn't be read."""
+
+    alike: tuple[Model, ...]
+    strangers: int = 0  # models of the architecture that a short fingerprint alone shows to be no kin
+    unlike: tuple[Model, ...] = ()
+    unread: tuple[str, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+
+def _named(among: Sequence[str], subject: Model, hub: Hub, tell: Progress) -> Found:
+    """The candidates that were named, each once, the child itself left out."""
+    references = {
+        str(r): r for r in map(parse_reference, among) if r.id != subject.id or r.revision not in (None, subject.revision)
+    }
+    read: dict[str, tuple[Model, Cost]] = {}
+    failed: dict[str, LineageError] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        tasks = {name: pool.submit(_read, reference, hub) for name, reference in references.items()}
+        for done, (name, task) in enumerate(tasks.items(), 1):
+            tell("Reading candidates", done, len(tasks))
+            try:
+                read[name] = task.result()
+            except LineageError as error:
+                failed[name] = error
+    if failed and not read:
+        raise next(iter(failed.values()))
+    models = [model for model, _ in read.values() if (model.id, model.revision) != (subject.id, subject.revision)]
+    return _sorted_out(subject, models, tuple(failed), tuple(cost for _, cost in read.values()))
+
+
+def _read(reference: Reference, hub: Hub) -> tuple[Model, Cost]:
+    source = open_source(reference, hub)
+    return read_model(source), source.cost()
+
+
+def _registered(registry: Registry | str | os.PathLike[str] | None, subject: Model, stack: ExitStack, tell: Progress) -> Found:
+    """The likest models of the child's architecture in a registry."""
+    tell("Searching the registry", 0, 0)
+    store = registry if isinstance(registry, Registry) else stack.enter_context(Registry.open(registry or default_folder()))
+    hits = store.search(subject.fingerprint, 2 * candidates.MOST_JUDGED)
+    models = [model for hit in hits if hit.id != subject.id and (model := store.get(hit.id, hit.revision)) is not None]
+    return _sorted_out(subject, models)
+
+
+def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...] = (), costs: tuple[Cost, ...] = ()) -> Found:
+    mine = (subject.fingerprint.scheme, subject.fingerprint.architecture)
+    alike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) == mine]
+    unlike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) != mine]
+    judged, rest = candidates.shortlist(subject.fingerprint, alike)
+    return Found(tuple(judged), len(rest), tuple(unlike), unread, costs)
+
+
+def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top: int, generations: int, cost: Cost) -> Trace:
+    """The child judged with its candidates; place 0 is the child."""
+    models = (subject, *found.alike)
+    family = gather([model.fingerprint for model in models])
+    judgement = judge(family)
+    forest = phylogeny.forest(judgement)
+    answer = _verdict(judgement, models, found)
+    listed = report.candidates(models, family, judgement, forest, top)
+    listed += report.incomparable(found.unlike, found.unread, len(listed), top)
+    drawn = phylogeny.graph(forest, judgement, [report.node(model) for model in models], 0, generations=generations)
+    return Trace(
+        child=Child(subject.id, subject.revision, subject.fingerprint.architecture, subject.fingerprint.parameters),
+        verdict=answer,
+        candidates=listed,
+        declared=said,
+        agreement=declarations.agreement(said, answer, {model.id for model in found.alike}),
+        graph=report.with_declared(drawn, subject.id, said),
+        cost=cost,
+    )
+
+
+def _verdict(judgement: Judgement, models: Sequence[Model], found: Found) -> Verdict:
+    if not found.alike:
+        others = len(found.unlike)
+        return verdict.unknown(
+            f"Nothing to compare with: none of the {others} candidates has its architecture."
+            if others
+            else "Nothing to compare with: no model of its architecture is known here.",
+            "Crawl models of this architecture, or name candidates with --among.",
+        )
+    ids, revisions = [model.id for model in models], [model.revision for model in models]
+    return verdict.decide(judgement, 0, ids, revisions, strangers=found.strangers)
+
+
+def _total(began: float, costs: Sequence[Cost]) -> Cost:
+    requests, read, total = (sum(getattr(cost, name) for cost in costs) for name in ("requests", "bytes_read", "bytes_total"))
+    return Cost(round(time.perf_counter() - began, 3), requests, read, total)
+
+
+def _quiet(step: str, done: int, total: int) -> None:
+    """No progress is shown where nobody asked for it."""

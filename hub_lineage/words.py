@@ -1,0 +1,114 @@
+"""Figures and nouns in words for people: the same ones in the terminal, the app and the exports.
+
+Everything that comes from the Hub is hostile, so a name passes :func:`one_line` before it reaches a person.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from typing import Final
+
+RELATIONS: Final = {
+    "finetune": "fine-tune",
+    "adapter": "adapter",
+    "merge": "merge",
+    "quantized": "quantised copy",
+    "duplicate": "duplicate",
+}
+KINSHIPS: Final = {
+    "parent": "parent",
+    "ancestor": "further ancestor",
+    "descendant": "descendant",
+    "sibling": "sibling",
+    "cousin": "cousin",
+    "duplicate": "duplicate",
+    "component": "component",
+    "shared_initialisation": "same initialisation, no kin",
+    "unrelated": "unrelated",
+    "unknown": "not known",
+}
+AGREEMENTS: Final = {
+    "confirmed": "The weights confirm what is declared.",
+    "contradicted": "The weights contradict what is declared.",
+    "undeclared": "Nothing is declared.",
+    "unverifiable": "What is declared can't be checked against the weights at hand.",
+}
+HIDDEN: Final = "an unknown model"
+
+# Format characters (Cf) hold the marks that turn the direction of text round; they can make one name look like another.
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The text without control, invisible or line-breaking characters, and at most ``limit`` characters long."""
+    kept = "".join(" " if unicodedata.category(c) in _INVISIBLE else c for c in text[: limit + 1])
+    return f"{kept[: limit - 1]}…" if len(kept) > limit else kept
+
+
+def markup(text: str, limit: int = 600) -> str:
+    """The text for HTML and SVG, in attributes too; safe inside templates that give braces and dollars a meaning."""
+    escaped = html.escape(one_line(text, limit), quote=True)
+    return escaped.translate({ord(c): f"&#{ord(c)};" for c in "{}$`\\"})
+
+
+def short(text: str, limit: int) -> str:
+    """The text cut in its middle, so that beginning and end still tell one name from another."""
+    line = one_line(text)
+    if len(line) <= limit:
+        return line
+    tail = (limit - 1) // 2
+    return f"{line[: limit - 1 - tail]}…{line[-tail:]}"
+
+
+def relation(word: str | None) -> str:
+    """A relation in words; ``descends`` where it isn't known."""
+    return one_line(RELATIONS.get(word, word) if word else "descends")
+
+
+def kinship(word: str) -> str:
+    """A kinship in words."""
+    return one_line(KINSHIPS.get(word, word))
+
+
+def percent(share: float) -> str:
+    """A probability in per cent, never rounded to certainty."""
+    if 0 < share < 0.01:
+        return "under 1 %"
+    return "over 99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
+def figure(value: float) -> str:
+    """A figure to three digits, without a leading zero: ``.123``, ``-.050``, ``12.3``."""
+    if value in {-1.0, 0.0, 1.0}:
+        return f"{value:.0f}"
+    if abs(value) >= 1000 or (value and abs(value) < 0.001):
+        return f"{value:.1e}"
+    text = f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def chance(p_value: float) -> str:
+    """A p-value, as small as it is worth telling."""
+    return "< .001" if p_value < 0.001 else figure(p_value)
+
+
+def coefficient(value: float) -> str:
+    """A parent's share in a merge, to two digits: ``.6``, ``.25``."""
+    text = f"{value:.2g}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def amount(count: int) -> str:
+    """A number of bytes: ``812 B``, ``3.4 kB``, ``14 GB``."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def source(word: str) -> str:
+    """The name of a source of evidence, in words."""
+    return one_line(word).replace("_", " ").replace(".", ": ")
