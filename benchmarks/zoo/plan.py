@@ -12,9 +12,17 @@ from benchmarks.zoo.nets import VARIANTS, Variant
 from benchmarks.zoo.recipes import Recipe, child_recipe, root_recipe
 
 SOURCES = {
-    "train": {"classify": ("digits", "mnist-a"), "restore": ("photos-a",), "text": ("python", "javascript", "stubs", "metadata", "docs")},
+    "train": {
+        "classify": ("digits", "mnist-a"),
+        "restore": ("photos-a",),
+        "text": ("python", "javascript", "stubs", "markdown", "docs"),
+    },
     "validation": {"classify": ("mnist-b",), "restore": ("photos-b",), "text": ("css", "typescript", "cmake")},
-    "test": {"classify": ("fashion",), "restore": ("photos-c",), "text": ("cpp", "json", "licences", "cython", "tables")},
+    "test": {
+        "classify": ("fashion",),
+        "restore": ("photos-c",),
+        "text": ("cpp", "json", "licences", "cython", "tables", "fonts"),
+    },
 }
 SCHEDULES = {"train": ("constant", "linear"), "validation": ("constant", "linear"), "test": ("constant", "cosine")}
 LEVELS = (0.0, 0.05, 0.12, 0.25)  # strength of the noise that graded siblings learn to take away or to bear
@@ -75,7 +83,13 @@ class Family:
         if self.problem == "text":
             return Task(rng.choice(sources), part=rng.choice((0, 1, 2)))
         if self.problem == "restore":
-            return replace(task, noise=rng.choice(LEVELS), rotation=rng.choice((0, 90, 180)), upscale=rng.random() < 0.7, part=rng.choice((0, 1, 2)))
+            return replace(
+                task,
+                noise=rng.choice(LEVELS),
+                rotation=rng.choice((0, 90, 180)),
+                upscale=rng.random() < 0.7,
+                part=rng.choice((0, 1, 2)),
+            )
         change = rng.choice(("classes", "relabel", "rotation", "invert", "noise", "source"))
         changes = {
             "classes": lambda: replace(task, classes=tuple(sorted(rng.sample(range(10), 5))), relabel=0),
@@ -253,11 +267,17 @@ def seed_twins(family: Family, count: int) -> None:
 def _hide_some(family: Family, root: Planned) -> None:
     """Hides about one in ten of the models that have children."""
     inner = {model.parent for model in family.models} - {None, root.id}
-    family.models[:] = [replace(model, hidden=True) if model.id in inner and family.rng.random() < 0.15 else model for model in family.models]
+    family.models[:] = [
+        replace(model, hidden=True) if model.id in inner and family.rng.random() < 0.15 else model for model in family.models
+    ]
 
 
 TEMPLATES: dict[str, Callable[[Family, int], None]] = {
-    "deep": deep, "star": star, "hub": hub, "recipe_twins": recipe_twins, "seed_twins": seed_twins,
+    "deep": deep,
+    "star": star,
+    "hub": hub,
+    "recipe_twins": recipe_twins,
+    "seed_twins": seed_twins,
 }
 REGIMES = {"recipe_twins": "scratch", "seed_twins": "scratch"}
 
@@ -275,7 +295,13 @@ def plan(size: str, seed: int) -> list[Planned]:
     models: list[Planned] = []
     for variant in VARIANTS.values():
         for at, (template, count) in enumerate(_families(size, variant, Random(f"{seed} {variant.name}"))):
-            family = Family(Random(f"{seed} {variant.name} {at}"), variant, REGIMES.get(template, template), f"{variant.name}:{at}", EFFORT[size])
+            family = Family(
+                Random(f"{seed} {variant.name} {at}"),
+                variant,
+                REGIMES.get(template, template),
+                f"{variant.name}:{at}",
+                EFFORT[size],
+            )
             TEMPLATES[template](family, count)
             models += family.models
     return _renamed(models, rng)
@@ -302,8 +328,14 @@ def _renamed(models: list[Planned], rng: Random) -> list[Planned]:
 
     return [
         replace(
-            model, id=names[model.id], parent=new(model.parent), root=names[model.root], family=families[model.family],
-            twin_of_seed=new(model.twin_of_seed), recipe_group=new(model.recipe_group), checkpoint_of=new(model.checkpoint_of),
+            model,
+            id=names[model.id],
+            parent=new(model.parent),
+            root=names[model.root],
+            family=families[model.family],
+            twin_of_seed=new(model.twin_of_seed),
+            recipe_group=new(model.recipe_group),
+            checkpoint_of=new(model.checkpoint_of),
         )
         for model in models
     ]

@@ -32,7 +32,7 @@ class Recipe:
 # How far a child goes from its parent: the tangent of the angle between them, as (lowest, highest), aimed at before training.
 STRIDES = {"tiny": (0.004, 0.04), "small": (0.05, 0.3), "middle": (0.35, 1.0), "large": (1.2, 2.4)}
 
-# log(distance) is about REACH + .7 log(lr) + GROWTH log(steps), found by least squares on trained children: (adaptive, SGD) by kind.
+# log(distance) is about REACH + .7 log(lr) + GROWTH log(steps), found by least squares on children: (adaptive, SGD) by kind.
 REACH = {
     "mlp": (1.2, -1.4),
     "cnn": (1.7, -1.25),

@@ -31,7 +31,8 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
         for value in sorted({row[key] for row in rows}):
             chosen = [row for row in rows if row[key] == value]
             summary[f"{key}={value}"] = {
-                "models": len(chosen), "roots": sum(row["parent"] is None for row in chosen),
+                "models": len(chosen),
+                "roots": sum(row["parent"] is None for row in chosen),
                 "cosine": _counts(cosine_bin(row["cosine_to_parent"]) for row in chosen if row["parent"] is not None),
             }
     return summary

@@ -50,14 +50,20 @@ def train(net: nn.Module, jobs: Sequence[Job]) -> list[Trained]:
 def scores(net: nn.Module, state: State, task: Task) -> float:
     """Accuracy on held-out examples where there are classes, else the loss there."""
     data = examples(task)
-    x, y = (data.held_x, data.held_y) if task.problem != "text" else _windows(data.held_x, torch.arange(0, len(data.held_x) - CONTEXT - 1, 997)[:96])
+    x, y = (
+        (data.held_x, data.held_y)
+        if task.problem != "text"
+        else _windows(data.held_x, torch.arange(0, len(data.held_x) - CONTEXT - 1, 997)[:96])
+    )
     net.eval()
     with torch.no_grad():
         out = functional_call(net, state, (x,))
     net.train()
     if task.problem == "classify":
         return float((out[:, : task.outputs].argmax(1) == y).float().mean())
-    return float(functional.mse_loss(out, y) if task.problem == "restore" else functional.cross_entropy(out.flatten(0, 1), y.flatten()))
+    return float(
+        functional.mse_loss(out, y) if task.problem == "restore" else functional.cross_entropy(out.flatten(0, 1), y.flatten())
+    )
 
 
 def _windows(text: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,10 +118,12 @@ class _Stack:
     def _free(self, frozen: str) -> Tensor:
         body = [name for name in self.names if in_body(name)]
         still = {"": [], "early": body[: len(body) // 2], "trunk": body}[frozen]
-        return torch.cat([torch.full((size,), float(name not in still)) for name, size in zip(self.names, self.sizes, strict=True)])
+        return torch.cat(
+            [torch.full((size,), float(name not in still)) for name, size in zip(self.names, self.sizes, strict=True)]
+        )
 
     def run(self) -> list[Trained]:
-        """Trains until each model's steps are done; the models with most steps come first, so that the others drop off the end."""
+        """Trains until each model's steps are done; those with most steps come first, so that the others drop off the end."""
         steps = [job.recipe.steps for job in self.jobs]
         final = self.weights.clone()
         buffers = {name: value.clone() for name, value in self.buffers.items()}
@@ -124,7 +132,9 @@ class _Stack:
             self._shrink(models, final, buffers)
             self._step(step, models)
         self._shrink(0, final, buffers)
-        return [self._trained(at, final[at], {name: value[at] for name, value in buffers.items()}) for at in range(len(self.jobs))]
+        return [
+            self._trained(at, final[at], {name: value[at] for name, value in buffers.items()}) for at in range(len(self.jobs))
+        ]
 
     def _shrink(self, models: int, final: Tensor, buffers: State) -> None:
         if models == len(self.weights):
@@ -137,7 +147,7 @@ class _Stack:
 
     def _step(self, step: int, models: int) -> None:
         weights = self.weights.requires_grad_()
-        pieces = weights.split(self.sizes, 1)
+        pieces = torch.split(weights, self.sizes, 1)
         parameters = {
             name: piece.view(models, *shape) for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
         }
@@ -165,7 +175,7 @@ class _Stack:
 
     def _trained(self, at: int, weights: Tensor, buffers: State) -> Trained:
         job = self.jobs[at]
-        pieces = weights.split(self.sizes)
+        pieces = torch.split(weights, self.sizes)
         state = {name: piece.view(shape).clone() for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)}
         state |= {name: value.clone() for name, value in buffers.items()}
         if job.recipe.frozen == "trunk":
@@ -230,7 +240,9 @@ def _loss_of(net: nn.Module, problem: str) -> Loss:
 def _padded(net: nn.Module, state: State) -> State:
     """A stored state in the network's own shapes: a head of fewer classes gets rows of noughts that no loss reads."""
     full = net.state_dict()
-    return {name: _pad(value.float() if value.is_floating_point() else value, full[name].shape[:1]) for name, value in state.items()}
+    return {
+        name: _pad(value.float() if value.is_floating_point() else value, full[name].shape[:1]) for name, value in state.items()
+    }
 
 
 def _pad(value: Tensor, rows: torch.Size) -> Tensor:

@@ -12,8 +12,9 @@ from typing import Any
 class ZooModel:
     """One model as ``truth.json`` describes it; ``path`` is where its weights lie.
 
-    ``cosine_to_parent`` is pooled over the body's weight tensors of two dimensions or more, each scaled to equal root mean square.
-    ``twin_of_seed`` names the model whose initialisation this one shares, ``recipe_group`` the first of those trained by one recipe.
+    ``cosine_to_parent`` is pooled over the body's weight tensors of two dimensions or more, each scaled to equal root mean
+    square. ``twin_of_seed`` names the model whose initialisation this one shares, ``recipe_group`` the first of those trained by
+    one recipe, ``checkpoint_of`` the model that this one became when its training went on.
     """
 
     id: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from hub_lineage import terminal
@@ -10,7 +12,7 @@ from hub_lineage.cli.options import CONTEXT, PORT
 from hub_lineage.cli.progress import progress
 from hub_lineage.cli.trace import bold
 from hub_lineage.crawl import crawl
-from hub_lineage.demo.stage import Stage, stage
+from hub_lineage.demo.stage import MODELS, Stage, stage
 from hub_lineage.registry import Registry
 from hub_lineage.trace import trace
 
@@ -18,7 +20,8 @@ from hub_lineage.trace import trace
 @click.command(context_settings=CONTEXT)
 @click.option("--no-app", is_flag=True, help="Stop after the trace in the terminal.")
 @PORT
-def command(port: int, *, no_app: bool) -> None:
+@click.option("--models", type=click.Path(path_type=Path), default=MODELS, hidden=True, help="Other models, in the same layout.")
+def command(port: int, models: Path, *, no_app: bool) -> None:
     r"""See it work: a small Hub on this machine, a crawl, a trace, then the app.
 
     The models are bundled and really fine-tuned; nothing is asked of any network.
@@ -29,7 +32,7 @@ def command(port: int, *, no_app: bool) -> None:
     """
     if not no_app:
         require_app()
-    with stage() as played:
+    with stage(models) as played:
         _say(1, f"A Hub on this machine serves {len(played.models)} small models, really fine-tuned: {played.url}")
         _crawl(played)
         _trace(played, played.examples[0])
@@ -49,7 +52,7 @@ def _crawl(played: Stage) -> None:
 
 
 def _trace(played: Stage, child: str) -> None:
-    _say(3, f"Where does {child} come from? Its card is not asked; its weights are.")
+    _say(3, f"Where does {child} come from? Its weights tell; what its card says stands beside it.")
     click.echo(f"   $ hub-lineage trace {child}\n")
     with progress() as report:
         found = trace(child, registry=played.registry, hub=played.hub, progress=report)

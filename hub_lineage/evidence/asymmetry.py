@@ -24,8 +24,28 @@ def cues(family: Family) -> dict[str, Matrix]:
         heavy += (cubes * scaled).sum(axis=1)
     total = family.sizes.sum()
     cubic, heavy = cubic / total, heavy / total
+    tails = _increment_tails(family)
     away = np.sqrt(np.maximum(1.0 - np.square(family.cosine), 1e-4))
     return {
         "cubic": (cubic.T - cubic) / away,
+        "increment_tails": tails,
+        "increment_tails_share": tails
+        / np.maximum((tails + np.where(np.eye(count, dtype=bool), -np.inf, 0)).max(axis=1), 1e-9)[:, None],
         "kurtosis_difference": (heavy[:, None] - heavy[None, :]) / away,
     }
+
+
+def _increment_tails(family: Family) -> Matrix:
+    """Logarithm of the kurtosis of c - p, pooled over tensors: one fine-tuning has heavier tails than a sum of several."""
+    count = len(family)
+    found = np.zeros((count, count))
+    for tensor in family.tensors:
+        exact = tensor.astype(np.float64)
+        for child in range(count):
+            squares = np.square(exact - exact[child])
+            mean = squares.mean(axis=1)
+            fourth = np.square(squares).mean(axis=1)
+            ratio = np.divide(fourth, mean**2, out=np.full(count, 3.0), where=mean > 0)
+            found[child] += tensor.shape[1] * np.log(ratio)
+    pooled: Matrix = found / family.sizes.sum()
+    return pooled

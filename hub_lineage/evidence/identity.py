@@ -32,10 +32,28 @@ def cues(family: Family) -> dict[str, Matrix]:
         "log_times_fewest_different": np.log(np.maximum(np.where(np.isfinite(different), different, 1.0), 1e-6) / nearest),
         "difference_rank": different.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float64),
     }
-    off = ~np.eye(count, dtype=bool)
-    discrete = count > 2 and bool(np.median(same[off]) > _DISCRETE)
+    discrete = count > 2 and bool(np.median(same[~np.eye(count, dtype=bool)]) > _DISCRETE)
     votes = _votes(rounded[:, sites]) if discrete else np.full((count, count), 0.5)
-    return found | {"votes_for_child": votes}
+    excess = _excess(1.0 - same) if discrete else np.zeros((count, count))
+    return found | {"votes_for_child": votes, "detour": excess}
+
+
+def _excess(different: Matrix) -> Matrix:
+    """How much longer the way from c to a third model is by p than straight, in differing values, shape [K, K].
+
+    As a share of c's own difference from p, averaged over third models o; 0 where p lies on every way, up to sites that
+    changed twice.
+    """
+    count = len(different)
+    found = np.zeros((count, count))
+    for p in range(count):
+        detour = different[:, [p]] + different[[p], :] - different  # [c, o]
+        shorter = np.maximum(np.minimum(different[:, [p]], different[[p], :]), 1e-9)
+        share = detour / shorter / 2
+        share[:, p] = 0.0
+        np.fill_diagonal(share, 0.0)
+        found[:, p] = share.sum(axis=1) / max(count - 2, 1)
+    return found
 
 
 def _coarse(family: Family, values: Floats) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hub_lineage.family import Family, Matrix
 
+_RIDGE = 1e-6
 _LEAST_REST = 1e-7  # below this share of unexplained variance, a partial correlation is rounding
 
 
@@ -37,8 +38,25 @@ def cues(family: Family) -> dict[str, Matrix]:
             found["candidate_given_child"][child, candidate] = (given_child * weight[candidate, others]).sum() / max(
                 weight[candidate, others].sum(), 1e-12
             )
+    found |= _neighbours(family.cosine)
     found["asymmetry_of_separation"] = found["candidate_given_child"] - found["kept_given_candidate"]
     return found
+
+
+def _neighbours(cosine: Matrix) -> dict[str, Matrix]:
+    """Partial correlations given the whole rest of the family, and the regression of each child on all others.
+
+    Both come from the inverse of the matrix of correlations, in which only true neighbours of a tree have entries.
+    """
+    count = len(cosine)
+    inverse = np.linalg.inv(cosine + _RIDGE * np.eye(count))
+    scale = np.sqrt(np.diagonal(inverse))
+    whole = -inverse / scale[:, None] / scale[None, :]
+    np.fill_diagonal(whole, 0.0)
+    weights = -inverse / np.diagonal(inverse)[:, None]
+    np.fill_diagonal(weights, 0.0)
+    best = np.maximum(whole.max(axis=1, keepdims=True), 1e-9)
+    return {"given_all": whole, "given_all_share": whole / best, "regression_weight": weights}
 
 
 def _closeness(cosine: Matrix) -> Matrix:

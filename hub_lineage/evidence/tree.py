@@ -21,35 +21,61 @@ def cues(family: Family) -> dict[str, Matrix]:
     norms = np.sqrt(np.maximum(np.diagonal(gram), 1e-30))
     steps = np.maximum(distance, 1e-12)
     along = gram - np.diagonal(gram)[None, :]  # <c - p, p>
-    joined = join(with_origin(gram))
-    pendant = joined.pendant[:count]
-    span = np.maximum(np.median(distance[~np.eye(count, dtype=bool)]) if count > 1 else 1.0, 1e-12)
-    return {
+    rooted = join(with_origin(gram))
+    by_angle = -np.log(np.clip(family.cosine, 1e-3, 1.0))  # adds up along paths whatever uniform shrinkage there was
+    found = {
         "log_norm_ratio": np.log(norms[:, None] / norms[None, :]),
-        "norm_rank": np.broadcast_to(norms.argsort(kind="stable").argsort(kind="stable") / count, (count, count)).copy(),
+        "norm_rank": _everywhere(norms.argsort(kind="stable").argsort(kind="stable") / count),
         "increment_along_candidate": along / np.sqrt(steps) / norms[None, :],
         "increment_along_child": along.T / np.sqrt(steps) / norms[:, None],
+        "shorter_in": _tensor_votes(family),
         "gromov": _gromov(gram),
-        "pendant": np.broadcast_to(pendant / span, (count, count)).copy(),
-        "pendant_share": pendant[None, :] / steps,
-        "pendant_share_of_child": pendant[:, None] / steps,
-        "pendant_rank": _ranks(np.broadcast_to(pendant, (count, count))),
-        "pendant_and_cosine": _pendant_rule(pendant, family.cosine),
-        "between": joined.between[:count, :count] / steps,
-        "joints": joined.joints[:count, :count],
-        "joints_to_origin": joined.joints[:count, count][:, None] - joined.joints[:count, count][None, :],
+        "pendant_and_cosine": _pendant_rule(rooted.pendant[:count], family.cosine),
+        "joints_to_origin": rooted.joints[:count, count][:, None] - rooted.joints[:count, count][None, :],
+    }
+    found |= placed("pendant", distance, rooted)
+    found |= placed("angle", by_angle, join(by_angle))
+    return found
+
+
+def placed(name: str, distance: Matrix, joined: Joined) -> dict[str, Matrix]:
+    """Where child and candidate stand in one tree, by names that begin with ``name``; each of shape [K, K].
+
+    ``distance`` is that of the K models; the tree may have further taxa behind them.
+    """
+    count = len(distance)
+    steps = np.maximum(distance, 1e-12)
+    pendant = joined.pendant[:count]
+    apart = distance[~np.eye(count, dtype=bool)]
+    span = max(float(np.median(apart)) if len(apart) else 1.0, 1e-12)
+    return {
+        name: _everywhere(pendant / span),
+        f"{name}_share": pendant[None, :] / steps,
+        f"{name}_share_of_child": pendant[:, None] / steps,
+        f"{name}_rank": _everywhere(pendant.argsort(kind="stable").argsort(kind="stable").astype(np.float64)),
+        f"{name}_between": joined.between[:count, :count] / steps,
+        f"{name}_joints": joined.joints[:count, :count],
     }
 
 
-def _ranks(away: Matrix) -> Matrix:
-    ranks: Matrix = away.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float64)
-    return ranks
+def _everywhere(figures: Matrix) -> Matrix:
+    """A figure of each candidate for every child."""
+    return np.tile(figures, (len(figures), 1))
 
 
 def _pendant_rule(pendant: Matrix, cosine: Matrix) -> Matrix:
     """The shortest pendant branch plus half the cosine, as one figure: the higher, the likelier the parent."""
-    scale = max(float(np.abs(pendant).max()), 1e-12)
-    return cosine / 2 - pendant[None, :] / scale
+    rule: Matrix = cosine / 2 - pendant[None, :] / max(float(np.abs(pendant).max()), 1e-12)
+    return rule
+
+
+def _tensor_votes(family: Family) -> Matrix:
+    """The share of tensors, by samples, in which c - p leans less on p than on c: what an increment on top of p does."""
+    squares = np.diagonal(family.grams, axis1=1, axis2=2)
+    on_candidate = np.abs(family.grams - squares[:, None, :]) / np.sqrt(np.maximum(squares, 1e-30))[:, None, :]
+    on_child = np.abs(family.grams - squares[:, :, None]) / np.sqrt(np.maximum(squares, 1e-30))[:, :, None]
+    votes: Matrix = np.einsum("t,tij->ij", family.sizes / family.sizes.sum(), (on_candidate < on_child).astype(np.float64))
+    return votes
 
 
 def _gromov(gram: Matrix) -> Matrix:

@@ -11,16 +11,13 @@ from huggingface_hub import errors as client_errors
 
 from hub_lineage.errors import AccessDenied, LineageError, NetworkError, NotFound, RateLimited, Unreadable
 
-# What httpx2 and huggingface_hub raise, and the plain errors that pass through them.
+# What httpx2 and huggingface_hub raise, those of later versions too, and the plain errors that pass through them.
 BELOW: tuple[type[Exception], ...] = (
     httpx2.HTTPError,
     httpx2.InvalidURL,
     httpx2.StreamError,
     httpx2.CookieConflict,
-    client_errors.OIDCError,
-    client_errors.DeviceCodeError,
-    client_errors.EntryNotFoundError,
-    client_errors.RevisionResolutionError,
+    *(one for one in vars(client_errors).values() if isinstance(one, type) and issubclass(one, Exception)),
     OSError,
     ValueError,
 )

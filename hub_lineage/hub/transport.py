@@ -14,7 +14,7 @@ import httpx2
 from huggingface_hub import constants
 
 from hub_lineage import __version__
-from hub_lineage.errors import NetworkError
+from hub_lineage.errors import NetworkError, UsageError
 from hub_lineage.hub.failures import BELOW, failure, translate, worth_retrying
 from hub_lineage.hub.meter import Meter
 from hub_lineage.hub.pace import Clock, Gates, Policy, Tries, spent
@@ -62,6 +62,8 @@ class Transport:
 
     def __init__(self, endpoint: str, token: str | None, *, policy: Policy, clock: Clock, timeout: float, parallel: int) -> None:
         self.endpoint = endpoint.rstrip("/")
+        if origin(self.endpoint)[0] not in _PORTS or not origin(self.endpoint)[1]:
+            raise UsageError(f"{endpoint} is not the address of a Hub.", "HF_ENDPOINT is one like https://huggingface.co.")
         self.has_token = token is not None
         self._origin = origin(self.endpoint)
         self._token = token
@@ -130,7 +132,7 @@ class Transport:
     def _check(self, url: str) -> None:
         if constants.is_offline_mode() or os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES:
             raise NetworkError("HF_HUB_OFFLINE is set, so nothing is fetched.", "Unset it, or give local folders.")
-        scheme = urlsplit(url).scheme
+        scheme = origin(url)[0]
         if scheme != "https" and (scheme != "http" or self._origin[0] != "http"):
             raise NetworkError("The Hub redirects to an address that isn't secure.", "Check HF_ENDPOINT.")
 

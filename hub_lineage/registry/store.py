@@ -142,6 +142,11 @@ class Registry:
                 Failure(*row) for row in connection.execute("SELECT id, revision, code, message, at FROM failure ORDER BY id")
             ]
 
+    def ids(self) -> list[str]:
+        """The IDs of all models, sorted."""
+        with self._snapshot() as connection:
+            return [name for (name,) in connection.execute("SELECT id FROM model WHERE newest ORDER BY id")]
+
     def info(self) -> RegistryInfo:
         """Counts, bytes on disk, the version of the store and the time of the last write."""
         with self._snapshot() as connection:

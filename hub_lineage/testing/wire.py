@@ -9,7 +9,7 @@ import time
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hub_lineage.testing.answers import Answer, Blob, Origin, Request
 from hub_lineage.testing.faults import Fault
@@ -66,6 +66,15 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
 
+class _Head(NamedTuple):
+    """Status and headers of an answer, and which bytes of its body are sent."""
+
+    status: int
+    headers: dict[str, str]
+    start: int
+    stop: int
+
+
 class Connection(BaseHTTPRequestHandler):
     """One connection of a client: requests in, answers out, until either side hangs up."""
 
@@ -97,11 +106,12 @@ class Connection(BaseHTTPRequestHandler):
         except Exception:  # noqa: BLE001 - whatever went wrong in a handler is kept for the test that caused it
             hub.crashes.append(traceback.format_exc())
             answer = Answer(500, {}, b"Internal error of the loopback Hub")
-        hub.record(request, self.number, 0 if answer is None else answer.status)
-        if answer is None:
+        head = None if answer is None else _head(answer, self.headers.get("Range"), fault)
+        hub.record(request, self.number, 0 if head is None else head.status)
+        if answer is None or head is None:
             self._break_off(b"this is no HTTP\r\n\r\n" if fault and fault.kind == "garbage" else b"")
         else:
-            self._send(answer, fault)
+            self._send(answer.body, head, fault)
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server looks up
     do_POST = do_GET  # noqa: N815 - likewise
@@ -110,28 +120,16 @@ class Connection(BaseHTTPRequestHandler):
         self.close_connection = True
         self.wfile.write(last_words)
 
-    def _send(self, answer: Answer, fault: Fault | None) -> None:
-        kind = fault.kind if fault else None
-        body = answer.body
-        size = len(body) if isinstance(body, bytes) else body.size
-        status, start, stop = answer.status, 0, size
-        told: dict[str, str] = {}
-        if isinstance(body, Blob):
-            status, start, stop, told = _ranged(self.headers.get("Range") if kind != "whole" else None, size)
-            told["Accept-Ranges"] = "bytes"
-        if kind == "lie" and "Content-Range" in told:
-            told["Content-Range"] = f"bytes {start + 1}-{stop}/{size}"
-        if kind == "flood":
-            stop = size
-        self._send_head(status, {**answer.headers, **told, "Content-Length": str(stop - start)})
+    def _send(self, body: bytes | Blob, head: _Head, fault: Fault | None) -> None:
+        self._send_head(head)
         if self.command != "HEAD":
-            self._send_body(body, start, start + (stop - start) // 2 if kind == "truncate" else stop)
-        if kind == "truncate":
-            self.close_connection = True
+            broken = fault is not None and fault.kind == "truncate"
+            self._send_body(body, head.start, head.start + (head.stop - head.start) // 2 if broken else head.stop)
+            self.close_connection = self.close_connection or broken
 
-    def _send_head(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
+    def _send_head(self, head: _Head) -> None:
+        self.send_response(head.status)
+        for name, value in head.headers.items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -144,6 +142,23 @@ class Connection(BaseHTTPRequestHandler):
             return
         data = body.data if isinstance(body, Blob) else body
         self.wfile.write(memoryview(data or b"")[start:stop])
+
+
+def _head(answer: Answer, asked: str | None, fault: Fault | None) -> _Head:
+    """What is sent before the body, the fault included."""
+    kind = fault.kind if fault else None
+    body = answer.body
+    size = len(body) if isinstance(body, bytes) else body.size
+    status, start, stop = answer.status, 0, size
+    told: dict[str, str] = {}
+    if isinstance(body, Blob):
+        status, start, stop, told = _ranged(None if kind == "whole" else asked, size)
+        told["Accept-Ranges"] = "bytes"
+    if kind == "lie" and "Content-Range" in told:
+        told["Content-Range"] = f"bytes {start + 1}-{stop}/{size}"
+    if kind == "flood":
+        stop = size
+    return _Head(status, {**answer.headers, **told, "Content-Length": str(stop - start)}, start, stop)
 
 
 def _ranged(header: str | None, size: int) -> tuple[int, int, int, dict[str, str]]:

@@ -145,7 +145,9 @@ def test_nothing_but_this_package_s_errors_comes_out(text: str) -> None:
         parse_reference(text)
 
 
-@given(st.sampled_from(["https://huggingface.co/", "hf://", "hf.co/", "https://[", "http://huggingface.co:"]), st.text(max_size=40))
+@given(
+    st.sampled_from(["https://huggingface.co/", "hf://", "hf.co/", "https://[", "http://huggingface.co:"]), st.text(max_size=40)
+)
 def test_nor_out_of_an_address(start: str, rest: str) -> None:
     with contextlib.suppress(LineageError):
         parse_reference(start + rest)

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.zoo.data import fashion_present
@@ -29,14 +29,17 @@ DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 HEAVY = ("llama", "resnet", "restorer", "vit", "cnn_bn", "cnn", "mlp")  # started first, so that the cores end together
 
 
-def build(folder: Path | str, *, size: str = "full", seed: int = 0, workers: int = 2) -> Path:
+def breed(folder: Path | str, *, size: str = "full", seed: int = 0, workers: int = 2) -> Path:
     """Builds the zoo into ``folder`` unless it is there already; the folder is a function of size, seed and this code alone."""
     folder = Path(folder)
     scheme = _scheme(size, seed)
     if (folder / "summary.json").exists() and json.loads((folder / "summary.json").read_text())["scheme"] == scheme:
         return folder
     if not fashion_present():
-        print("Fashion-MNIST is absent (sh benchmarks/zoo/install_data.sh brings it): the test split uses more of MNIST.", file=sys.stderr)
+        print(
+            "Fashion-MNIST is absent (sh benchmarks/zoo/install_data.sh brings it): the test split uses more of MNIST.",
+            file=sys.stderr,
+        )
     (folder / "models").mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").unlink(missing_ok=True)
     started = time.monotonic()
@@ -51,7 +54,7 @@ def build(folder: Path | str, *, size: str = "full", seed: int = 0, workers: int
 def _scheme(size: str, seed: int) -> str:
     """Changes with all that determines the models: code (not its comments and layout), size, seed, the data at hand, torch."""
     digest = hashlib.sha256(f"{size} {seed} {fashion_present()} {torch.__version__}".encode())
-    for name in ("data", "nets", "recipes", "train", "plan", "build"):
+    for name in ("data", "nets", "recipes", "train", "plan", "breeding"):
         tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text())
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
@@ -71,7 +74,10 @@ def _train_all(folder: Path, models: list[Planned], workers: int) -> list[dict[s
         futures = [pool.submit(_train_variant, folder, groups[name]) for name in order]
         for done in as_completed(futures):
             rows += done.result()
-            print(f"{len(rows):4d} of {len(models)} models, {time.monotonic() - started:5.0f} s, {rows[-1]['architecture']}", file=sys.stderr)
+            print(
+                f"{len(rows):4d} of {len(models)} models, {time.monotonic() - started:5.0f} s, {rows[-1]['architecture']}",
+                file=sys.stderr,
+            )
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
@@ -118,13 +124,14 @@ def _rounded(state: State, model: Planned) -> State:
     dtype = DTYPES[model.dtype]
     vectors = torch.float32 if model.dtype == "F16" and model.regime == "star" else dtype
     return {
-        name: value.to(dtype if value.ndim > 1 else vectors).contiguous() if value.is_floating_point() else value for name, value in state.items()
+        name: value.to(dtype if value.ndim > 1 else vectors).contiguous() if value.is_floating_point() else value
+        for name, value in state.items()
     }
 
 
 def cosine(left: State, right: State) -> float:
     """Cosine pooled over the body's tensors of two dimensions or more, each pair scaled to equal root mean square."""
-    dot, norms, count = 0.0, [0.0, 0.0], 0
+    dot, count = 0.0, 0
     for name, value in left.items():
         if value.ndim < 2 or not in_body(name):
             continue
@@ -139,11 +146,28 @@ def _row(model: Planned, done: Trained, stored: dict[str, State]) -> dict[str, A
     variant = VARIANTS[model.variant]
     recipe = asdict(model.recipe) | {"task": model.task.describe(), "head_replaced": model.head_replaced}
     return {
-        "id": model.id, "file": f"models/{model.id}.safetensors", "parent": model.parent, "root": model.root, "family": model.family,
-        "generation": model.generation, "split": variant.split, "kind": variant.kind, "architecture": variant.name, "regime": model.regime,
-        "dtype": model.dtype, "hidden": model.hidden, "recipe": recipe, "seed": model.seed, "twin_of_seed": model.twin_of_seed,
-        "recipe_group": model.recipe_group, "checkpoint_of": model.checkpoint_of,
+        "id": model.id,
+        "file": f"models/{model.id}.safetensors",
+        "parent": model.parent,
+        "root": model.root,
+        "family": model.family,
+        "generation": model.generation,
+        "split": variant.split,
+        "kind": variant.kind,
+        "architecture": variant.name,
+        "regime": model.regime,
+        "dtype": model.dtype,
+        "hidden": model.hidden,
+        "recipe": recipe,
+        "seed": model.seed,
+        "twin_of_seed": model.twin_of_seed,
+        "recipe_group": model.recipe_group,
+        "checkpoint_of": model.checkpoint_of,
         "cosine_to_parent": None if model.parent is None else round(cosine(stored[model.parent], stored[model.id]), 7),
-        "score": {"measure": "accuracy" if model.task.problem == "classify" else "loss", "before": round(done.before, 5), "after": round(done.after, 5)},
+        "score": {
+            "measure": "accuracy" if model.task.problem == "classify" else "loss",
+            "before": round(done.before, 5),
+            "after": round(done.after, 5),
+        },
         "parameters": sum(value.numel() for value in stored[model.id].values()),
     }
