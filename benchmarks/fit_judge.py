@@ -1,4 +1,4 @@
-"""Fits the judge that ships: two rounds of boosted trees on the training split, calibration and cuts on validation.
+"""Fits the judge that ships: two rounds of boosted trees on the training split, everything else on validation.
 
 ``python -m benchmarks.fit_judge --zoo benchmarks/cache/zoo --out hub_lineage/judge.json``
 """
@@ -9,144 +9,49 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import GroupKFold
 
-from benchmarks.cases import Crowd, crowds, variations
+from benchmarks.cases import Crowd, crowds
+from benchmarks.ranking import absent, judged
+from benchmarks.training import Measured, Setting, fit, measured, second_odds
+from benchmarks.zoo import load_truth
 from hub_lineage import boosting
-from hub_lineage.evidence import measure
 from hub_lineage.family import Matrix
-from hub_lineage.judge import clones, components, context, groups, table
+from hub_lineage.judge import Judge
 
-KIN_COSINE = 0.1
-FOLDS = 5
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """One family measured: cues by name [K, K], labels [K, K], the root it comes from."""
-
-    cues: dict[str, Matrix]
-    label: Matrix
-    root: str
-
-    def __len__(self) -> int:
-        return len(self.label)
+SETTINGS = (Setting(6, 150, 0.05), Setting(6, 300, 0.05), Setting(12, 150, 0.05), Setting(12, 300, 0.04), Setting(20, 200, 0.04))
+DROPS = 6
+"""How often each training family is measured with random members gone."""
+MOST_FALSE = 0.06
+"""The cut is the lowest at which so few of validation's absent parents are claimed: half of what is promised."""
+CLONE_PARENT = 0.5
+"""Weights can't tell which of two equal bodies came first, so a body's clones share even odds."""
 
 
-def measured(found: Sequence[Crowd], times: int, seed: int) -> list[Measured]:
-    """The families of some crowds with random members gone, clones kept once, each measured."""
-    generator = np.random.default_rng(seed)
-    families = []
+def kin_cosine(found: Sequence[Crowd], twins: dict[str, str]) -> float:
+    """The cosine from which two models count as kin: between the likest strangers and all but the remotest kin.
+
+    The geometric mean of the largest cosine of unrelated roots and the first percentile of kin; ``twins`` names for each
+    root the one whose initialisation it shares.
+    """
+    strange, kin = [], []
     for crowd in found:
-        first = clones(crowd.family).argmax(axis=1)
-        unique = _without_clones(crowd, first)
-        kin = components(unique.family, KIN_COSINE)
-        for part in variations(unique, kin, generator, times):
-            label = np.zeros((len(part), len(part)))
-            known = np.flatnonzero(part.parents >= 0)
-            label[known, part.parents[known]] = 1.0
-            families.append(Measured(measure(part.family), label, part.models[0].root))
-    return families
+        cosine = crowd.family.cosine
+        root = np.array([model.root for model in crowd.models])
+        origin = np.array([twins.get(name, name) for name in root])
+        upper = np.triu(np.ones(cosine.shape, dtype=bool), 1)
+        strange.append(cosine[upper & (origin[:, None] != origin[None, :])])
+        kin.append(cosine[upper & (root[:, None] == root[None, :])])
+    return float(np.sqrt(np.concatenate(strange).max() * np.quantile(np.concatenate(kin), 0.01)))
 
 
-def _without_clones(crowd: Crowd, first: NDArray[np.intp]) -> Crowd:
-    """The crowd with the first of each set of clones alone; their children count as its own."""
-    parents = np.where(crowd.parents >= 0, first[crowd.parents], -1)
-    parents[parents == np.arange(len(crowd))] = -1
-    merged = Crowd(crowd.models, crowd.family, parents)
-    return merged.only(np.unique(first))
-
-
-def rows(families: Sequence[Measured], tables: Sequence[Matrix]) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
-    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other."""
-    keep = [~np.eye(len(family), dtype=bool).reshape(-1) for family in families]
-    x = np.concatenate([t[k] for t, k in zip(tables, keep, strict=True)])
-    y = np.concatenate([f.label.reshape(-1)[k] for f, k in zip(families, keep, strict=True)])
-    weight = np.concatenate([np.full(k.sum(), 1.0 / np.sqrt(len(f) - 1)) for f, k in zip(families, keep, strict=True)])
-    root = np.concatenate([np.full(k.sum(), f.root) for f, k in zip(families, keep, strict=True)])
-    return x, y, weight, root
-
-
-def fit_trees(x: Matrix, y: Matrix, weight: Matrix, *, leaves: int, rounds: int, rate: float, seed: int) -> HistGradientBoostingClassifier:
-    """Boosted trees of a set size; size and number are chosen on validation."""
-    model = HistGradientBoostingClassifier(
-        max_iter=rounds, learning_rate=rate, max_leaf_nodes=leaves, min_samples_leaf=40, l2_regularization=5.0,
-        max_features=0.4, early_stopping=False, random_state=seed,
-    )
-    return model.fit(x, y, sample_weight=weight)
-
-
-def exported(model: HistGradientBoostingClassifier, names: Sequence[str]) -> boosting.Trees:
-    """A scikit-learn model in the form that ships."""
-    feature, threshold, left, right, value, roots, depth = [], [], [], [], [], [], 1
-    for (predictor,) in model._predictors:  # noqa: SLF001 - the library has no export of its own
-        start = len(feature)
-        roots.append(start)
-        for place, node in enumerate(predictor.nodes):
-            leaf = bool(node["is_leaf"])
-            feature.append(0 if leaf else int(node["feature_idx"]))
-            threshold.append(0.0 if leaf else float(node["num_threshold"]))
-            left.append(start + (place if leaf else int(node["left"])))
-            right.append(start + (place if leaf else int(node["right"])))
-            value.append(float(node["value"]) if leaf else 0.0)
-            depth = max(depth, int(node["depth"]))
-    whole = [np.array(part, dtype=np.int32) for part in (roots, feature, left, right)]
-    return boosting.Trees(
-        tuple(names), float(model._baseline_prediction.reshape(-1)[0]), whole[0], whole[1],  # noqa: SLF001 - likewise
-        np.array(threshold), whole[2], whole[3], np.array(value), depth,
-    )
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What validation chooses among."""
-
-    leaves: int = 12
-    rounds: int = 150
-    rate: float = 0.06
-
-
-def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boosting.Trees, boosting.Trees]:
-    """Both rounds; the second is fitted on what the first says of roots that it was not fitted on."""
-    names = tuple(families[0].cues)
-    tables = [table(family.cues, names) for family in families]
-    x, y, weight, root = rows(families, tables)
-    size = {"leaves": setting.leaves, "rounds": setting.rounds, "rate": setting.rate, "seed": seed}
-    unseen: dict[str, boosting.Trees] = {}
-    for inside, outside in GroupKFold(FOLDS).split(x, y, root):
-        part = exported(fit_trees(x[inside], y[inside], weight[inside], **size), names)
-        unseen |= dict.fromkeys(np.unique(root[outside]), part)
-    both = []
-    for family, told in zip(families, tables, strict=True):
-        first = unseen[family.root].log_odds(told).reshape(len(family), len(family))
-        both.append(family.cues | context(family.cues, first))
-    second_names = tuple(both[0])
-    x2, y2, weight2, _ = rows(families, [table(cues, second_names) for cues in both])
-    first_trees = exported(fit_trees(x, y, weight, **size), names)
-    second_trees = exported(fit_trees(x2, y2, weight2, **size), second_names)
-    return first_trees, second_trees
-
-
-def second_odds(family: Measured, first: boosting.Trees, second: boosting.Trees) -> Matrix:
-    """Log odds of the second round, shape [K, K], minus infinity on the diagonal."""
-    count = len(family)
-    told = first.log_odds(table(family.cues, first.names)).reshape(count, count)
-    both = family.cues | context(family.cues, told)
-    odds = second.log_odds(table(both, second.names)).reshape(count, count)
-    np.fill_diagonal(odds, -np.inf)
-    return odds
-
-
-def calibrate(odds: Sequence[Matrix], families: Sequence[Measured]) -> tuple[float, float]:
-    """Slope and shift that make the odds of all candidates and of none fit best (maximum likelihood on validation)."""
+def calibrate(odds: Sequence[Matrix], families: Sequence[Measured]) -> tuple[float, float, float]:
+    """Slope and shift that make the odds of all candidates and of none fit best, and the loss (nats a case) they leave."""
 
     def loss(parameters: NDArray[np.float64]) -> float:
         slope, shift = parameters
@@ -161,7 +66,44 @@ def calibrate(odds: Sequence[Matrix], families: Sequence[Measured]) -> tuple[flo
         return float(total / cases)
 
     best = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead")
-    return float(best.x[0]), float(best.x[1])
+    return float(best.x[0]), float(best.x[1]), float(best.fun)
+
+
+def choose_cut(found: Sequence[Crowd], judge: Judge) -> tuple[float, float, float]:
+    """The cut at which a parent is stated, with the shares of right and of false statements that it gives on validation."""
+    right, wrong = [], []
+    for crowd in found:
+        judgement = judged(crowd, judge)
+        for child in np.flatnonzero(crowd.parents >= 0):
+            best = int(judgement.parent[child].argmax())
+            right.append(float(judgement.parent[child, best]) if best == crowd.parents[child] else 0.0)
+        for orphan, without in absent(crowd, judgement):
+            again = judgement if without is crowd else judged(without, judge)
+            wrong.append(float(again.parent[orphan].max()))
+    cuts = np.linspace(0.2, 0.95, 76)
+    false = np.array([(np.array(wrong) >= cut).mean() for cut in cuts])
+    cut = float(cuts[false <= MOST_FALSE].min())
+    return cut, float((np.array(right) >= cut).mean()), float((np.array(wrong) >= cut).mean())
+
+
+def fitted(zoo: Path, seed: int) -> tuple[Judge, dict[str, Any]]:
+    """The judge that validation chooses among the settings, and what it said of it."""
+    twins = {model.id: model.twin_of_seed for model in load_truth(zoo) if model.twin_of_seed}
+    training, validation = crowds(zoo, "train"), crowds(zoo, "validation")
+    cosine = kin_cosine([*training, *validation], twins)
+    learned, held = measured(training, cosine, DROPS, seed), measured(validation, cosine, DROPS, seed + 1)
+    best: tuple[float, Setting, Judge] | None = None
+    for setting in SETTINGS:
+        first, second = fit(learned, setting, seed)
+        slope, shift, loss = calibrate([second_odds(family, first, second) for family in held], held)
+        print(f"{setting}: {loss:.4f} nats a case on validation", file=sys.stderr)
+        if best is None or loss < best[0]:
+            best = loss, setting, Judge(first, second, slope, shift, cosine, CLONE_PARENT, 0.5)
+    assert best is not None
+    cut, stated, false = choose_cut(validation, best[2])
+    judge = Judge(best[2].first, best[2].second, best[2].slope, best[2].shift, cosine, CLONE_PARENT, cut)
+    said = {"loss": round(best[0], 4), "setting": str(best[1]), "parent_said": round(stated, 3), "false_parent": round(false, 3)}
+    return judge, said
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,17 +113,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("hub_lineage/judge.json"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    training = measured(crowds(options.zoo, "train"), 6, options.seed)
-    held = measured(crowds(options.zoo, "validation"), 2, options.seed + 1)
-    first, second = fit(training, Setting(), options.seed)
-    odds = [second_odds(family, first, second) for family in held]
-    slope, shift = calibrate(odds, held)
+    judge, said = fitted(options.zoo, options.seed)
+    summary = json.loads((options.zoo / "summary.json").read_text())
     stored = {
-        "command": "python -m benchmarks.fit_judge", "seed": options.seed, "slope": slope, "shift": shift, "kin_cosine": KIN_COSINE,
-        "clone_parent": 0.5, "first": boosting.to_json(first), "second": boosting.to_json(second),
+        "command": "python -m benchmarks.fit_judge",
+        "seed": options.seed,
+        "zoo": {name: summary[name] for name in ("scheme", "size", "seed", "models")},
+        "validation": said,
+        **{name: round(getattr(judge, name), 5) for name in ("slope", "shift", "kin_cosine", "clone_parent", "cut")},
+        "first": boosting.to_json(judge.first),
+        "second": boosting.to_json(judge.second),
     }
     options.out.write_text(json.dumps(stored, separators=(",", ":")) + "\n")
-    print(f"slope {slope:.3f} shift {shift:.3f} -> {options.out}", file=sys.stderr)
+    print(f"{said} -> {options.out}", file=sys.stderr)
     return 0
 
 

@@ -12,7 +12,7 @@ from hub_lineage.errors import LineageError
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Registry
 from hub_lineage.trace import read_model
-from hub_lineage.types import Cost, Model, Progress
+from hub_lineage.types import Cost, Model, Progress, Reference
 
 _AT_ONCE = 8
 _BATCH = 16  # models written together: a kill loses at most the work on these
@@ -32,7 +32,8 @@ class CrawlReport:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     id: str
-    revision: str | None
+    revision: str | None = None
+    listed: bool = True
 
 
 def crawl(
@@ -76,7 +77,7 @@ def crawl(
 
 def _named(ids: Sequence[str]) -> Iterator[_Entry]:
     for name in dict.fromkeys(ids):
-        yield _Entry(name, None)
+        yield _Entry(name, listed=False)
 
 
 def _listed(hub: Hub, author: str | None, search: str | None, limit: int | None) -> Iterator[_Entry]:
@@ -105,11 +106,11 @@ class _Tally:
         """Reads what is new in a batch, at once, and stores it in one transaction."""
         new = [entry for entry in batch if entry.revision is None or self.registry.revision(entry.id) != entry.revision]
         self.seen += len(batch) - len(new)
-        tasks = [(entry, pool.submit(_read, entry.id, hub)) for entry in new]
+        tasks = [(entry, pool.submit(_read, entry, self.registry.revision(entry.id), hub)) for entry in new]
         read = [model for entry, task in tasks if (model := self._result(entry, task)) is not None]
         self.added += self.registry.put(read)
 
-    def _result(self, entry: _Entry, task: Future[Model]) -> Model | None:
+    def _result(self, entry: _Entry, task: Future[Model | None]) -> Model | None:
         self.seen += 1
         self.progress(f"Reading {entry.id}", self.seen, self.total)
         try:
@@ -118,11 +119,15 @@ class _Tally:
             self.failed.append((entry.id, error.code, str(error)))
             self.registry.record_failure(entry.id, entry.revision, error.code, str(error))
             return None
-        return None if model.revision is not None and self.registry.revision(model.id) == model.revision else model
+        known = model is None or (model.revision is not None and self.registry.revision(model.id) == model.revision)
+        return None if known else model
 
 
-def _read(name: str, hub: Hub) -> Model:
-    return read_model(open_source(parse_reference(name), hub))
+def _read(entry: _Entry, known: str | None, hub: Hub) -> Model | None:
+    """The model of an entry; None where its commit turns out to be the one that is known."""
+    # What a listing names is on the Hub, even where a folder of that name lies here.
+    source = open_source(Reference(entry.id) if entry.listed else parse_reference(entry.id), hub)
+    return None if known is not None and source.revision == known else read_model(source)
 
 
 def _quiet(step: str, done: int, total: int) -> None:

@@ -15,7 +15,7 @@ from hub_lineage.words import HIDDEN, markup, short
 
 MARGIN = 16
 LEAST = 0.65  # how far a page may shrink the drawing and leave it readable
-CHARACTERS = 24  # of a name that fit into a node
+CHARACTERS = 21  # of a name that fit into a node
 
 _VARIABLES = {  # name: light, dark
     "ink": ("#1c2530", "#e8edf3"),

@@ -30,7 +30,9 @@ class Family:
     def only(self, members: NDArray[np.intp]) -> Family:
         """The family of some of its models, in the order given."""
         storage = tuple(self.storage[int(k)] for k in members)
-        return Family(tuple(tensor[members] for tensor in self.raw), storage, self.kernels)
+        part = Family(tuple(tensor[members] for tensor in self.raw), storage, self.kernels)
+        part.__dict__["grams"] = self.grams[:, members[:, None], members[None, :]]  # a part of what is there, not made anew
+        return part
 
     @cached_property
     def tensors(self) -> tuple[Floats, ...]:

@@ -28,6 +28,7 @@ RUNS = 64
 RUN_LENGTH = 1024
 SHORT_LENGTH = 1024
 _PACKED = 8  # runs start at multiples of 8 values, so that packed dtypes start on whole bytes
+_LARGEST = np.float32(1e15)  # no weight comes near; sums of squares stay far below what float32 holds
 _MAGIC = b"HLFP\x01"
 
 
@@ -76,7 +77,7 @@ def _spread_over_depth(weights: Sequence[Tensor]) -> list[Tensor]:
     for group in groups:
         share = max(1, RUNS * len(group) // len(weights))
         chosen += [group[(2 * i + 1) * len(group) // (2 * share)] for i in range(share)]
-    return chosen[:RUNS]
+    return [chosen[i * len(chosen) // RUNS] for i in range(RUNS)] if len(chosen) > RUNS else chosen
 
 
 def runs_of(shape: tuple[int, ...], count: int) -> list[tuple[int, int]]:
@@ -103,9 +104,9 @@ def _byte_range(tensor: Tensor, first: int, last: int) -> ByteRange:
 
 
 def values(sample: Sample) -> Floats:
-    """The sampled values as float32, shape [n]; what isn't finite counts as zero."""
+    """The sampled values as float32, shape [n]; what isn't finite, or so large that its square isn't, counts as zero."""
     found = dtypes.decode(sample.dtype, sample.raw)
-    return np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.where(np.abs(found) < _LARGEST, found, np.float32(0.0))
 
 
 def short_vector(fingerprint: Fingerprint) -> NDArray[np.float16]:
@@ -144,7 +145,7 @@ def encode(fingerprint: Fingerprint) -> bytes:
         "parameters": fingerprint.parameters,
         "samples": [[list(s.shape), s.dtype, len(s.raw), s.label] for s in fingerprint.samples],
     }
-    packed = json.dumps(head, separators=(",", ":"), ensure_ascii=False).encode()
+    packed = json.dumps(head, separators=(",", ":")).encode()
     return _MAGIC + struct.pack("<I", len(packed)) + packed + b"".join(s.raw for s in fingerprint.samples)
 
 
@@ -167,5 +168,5 @@ def decode(stored: bytes) -> Fingerprint:
         if place != len(stored):
             raise ValueError("its length is wrong")
         return Fingerprint(head["scheme"], head["architecture"], head["parameters"], tuple(samples))
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
         raise BadWeights(f"A stored fingerprint can't be read: {error}.", "Run the crawl again with a newer version.") from error

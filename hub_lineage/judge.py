@@ -33,6 +33,7 @@ class Judge:
     shift: float
     kin_cosine: float
     clone_parent: float  # how often one of the clones of a model's body is its parent
+    cut: float  # a parent is stated at these odds or better
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ class Judgement:
     """What was made of K models, row: child, column: candidate.
 
     ``parent`` [K, K]: probability to be the parent; with ``none`` [K] each row sums to 1. ``kin`` [K, K]: whether two
-    models are related at all. ``clone`` [K, K]: whether two bodies hold the same values.
+    models are related at all. ``clone`` [K, K]: whether two bodies hold the same values. ``cut``: the
+    odds from which a parent is stated.
     """
 
     parent: Matrix
@@ -48,6 +50,7 @@ class Judgement:
     kin: Mask
     clone: Mask
     cues: dict[str, Matrix]
+    cut: float
 
 
 @cache
@@ -57,7 +60,7 @@ def shipped() -> Judge:
     return Judge(
         boosting.from_json(stored["first"]),
         boosting.from_json(stored["second"]),
-        *(float(stored[name]) for name in ("slope", "shift", "kin_cosine", "clone_parent")),
+        *(float(stored[name]) for name in ("slope", "shift", "kin_cosine", "clone_parent", "cut")),
     )
 
 
@@ -77,7 +80,7 @@ def judge(family: Family, fitted: Judge | None = None) -> Judgement:
             odds[place] = _odds(found, fitted)
             for name, value in found.items():
                 cues.setdefault(name, np.zeros((count, count)))[place] = value
-    return _shared(odds, cues, kin, clone, fitted.clone_parent)
+    return _shared(odds, cues, kin, clone, fitted)
 
 
 def _odds(cues: dict[str, Matrix], fitted: Judge) -> Matrix:
@@ -156,14 +159,14 @@ def groups(kin: Mask, members: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return [np.array(group, dtype=np.intp) for group in found.values()]
 
 
-def _shared(odds: Matrix, cues: dict[str, Matrix], kin: Mask, clone: Mask, clone_parent: float) -> Judgement:
+def _shared(odds: Matrix, cues: dict[str, Matrix], kin: Mask, clone: Mask, fitted: Judge) -> Judgement:
     """Odds of representatives spread over their clones; a model's own clones are candidates for its parent too."""
     first = clone.argmax(axis=1)
     crowd = clone.sum(axis=1).astype(np.float64)
     spread = odds[np.ix_(first, first)] / crowd[None, :]
     total = 1.0 + spread.sum(axis=1)
     own = clone & ~np.eye(len(clone), dtype=bool)
-    share = np.where(own.any(axis=1), clone_parent, 0.0)
+    share = np.where(own.any(axis=1), fitted.clone_parent, 0.0)
     parent = (1.0 - share)[:, None] * spread / total[:, None] + share[:, None] * own / np.maximum(crowd - 1, 1)[:, None]
     full = {name: value[np.ix_(first, first)] for name, value in cues.items()}
-    return Judgement(parent, (1.0 - share) / total, kin, clone, full)
+    return Judgement(parent, (1.0 - share) / total, kin, clone, full, fitted.cut)

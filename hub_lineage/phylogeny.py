@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hub_lineage.judge import Judgement
 from hub_lineage.types import Edge, Graph, Kinship, Node, Relation
 
-HIDDEN = "hidden-"
-"""How the id of a hidden ancestor begins; a number follows."""
+HIDDEN = "hidden:"
+"""How the id of a hidden ancestor begins; a number follows. No ID on the Hub holds a colon."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +64,10 @@ def graph(
 ) -> Graph:
     """The ancestry of one model: ancestors, siblings and descendants up to so many generations, as an acyclic graph.
 
-    Where several models of one family have no known parent, a hidden ancestor stands above them.
+    Where several models of one family have no known parent, a hidden ancestor stands above them; copies of one body count
+    as one.
     """
+    family = _copies_joined(family, judgement, focus)
     above = family.ancestors(focus)[:generations]
     shown = {focus, *above}
     for line in (focus, *above[:1]):
@@ -74,7 +76,8 @@ def graph(
     root = family.ancestors(focus)[-1] if family.parent[focus] >= 0 else focus
     hidden = len(tops) > 1 and root in shown
     if hidden:
-        shown |= {root, *sorted(tops, key=lambda k: -judgement.cues["cosine"][focus, k])[:siblings]}
+        likeness = judgement.cues.get("cosine", judgement.parent)
+        shown |= {root, *sorted(tops, key=lambda k: -likeness[focus, k])[:siblings]}
     edges = [
         Edge(nodes[p].id, nodes[c].id, _relation(judgement, c, int(p)), round(float(judgement.parent[c, p]), 4))
         for c in sorted(shown)
@@ -85,6 +88,17 @@ def graph(
         listed.append(Node(f"{HIDDEN}1", kind="hidden"))
         edges += [Edge(f"{HIDDEN}1", nodes[k].id, None, round(float(judgement.none[k]), 4)) for k in sorted(shown) if k in tops]
     return Graph(tuple(listed), tuple(edges))
+
+
+def _copies_joined(family: Forest, judgement: Judgement, focus: int) -> Forest:
+    """The forest with copies of one body that have no known parent below the first of them, the focus last."""
+    parent = family.parent.copy()
+    tops = [int(k) for k in np.flatnonzero(parent < 0)]
+    for top in tops:
+        first = min((k for k in tops if judgement.clone[top, k]), key=lambda k: (k == focus, k))
+        if first != top:
+            parent[top] = first
+    return Forest(parent, family.component)
 
 
 def _relation(judgement: Judgement, child: int, parent: int) -> Relation:

@@ -18,9 +18,15 @@ EXPLAINED = 3
 """For so many of the first candidates the tensors are listed one by one."""
 
 
-def node(model: Model) -> Node:
-    """A model as a node of a graph."""
-    return Node(model.id, model.revision, "model", model.license)
+def nodes(models: Sequence[Model]) -> list[Node]:
+    """The models as nodes of a graph; further revisions of one ID are told apart as ``ID@revision``."""
+    seen: set[str] = set()
+    listed = []
+    for model in models:
+        name = f"{model.id}@{model.revision}" if model.id in seen else model.id
+        seen.add(name)
+        listed.append(Node(name, model.revision, "model", model.license))
+    return listed
 
 
 def candidates(models: Sequence[Model], family: Family, judgement: Judgement, forest: Forest, top: int) -> tuple[Candidate, ...]:
@@ -118,12 +124,16 @@ def _layers(child: Model, family: Family, k: int) -> tuple[dict[str, Any], ...]:
 
 
 def _p_value(value: float, null: Null) -> float:
-    """One-sided, by Student's t with the null's degrees of freedom in a bound that holds for heavy tails."""
+    """One-sided, by Student's t with the null's degrees of freedom, turned into a normal score (Wallace 1959).
+
+    At or below the null's mean it is 1.
+    """
+    free = null.n - 1
     score = (value - null.mean) / (null.sd * math.sqrt(1 + 1 / null.n))
     if score <= 0:
         return 1.0
-    normal = 0.5 * math.erfc(score / math.sqrt(2))
-    return float(f"{max(normal, 1e-300):.3g}")
+    normal = (8 * free + 1) / (8 * free + 3) * math.sqrt(free * math.log1p(score * score / free))
+    return float(f"{max(0.5 * math.erfc(normal / math.sqrt(2)), 1e-300):.3g}")
 
 
 def _kin_probability(value: float, null: Null, compared: int) -> float:

@@ -59,7 +59,7 @@ def _row(candidate: Candidate) -> tuple[str, ...]:
         percent(candidate.probability),
         kinship(candidate.kinship),
         relation(candidate.relation) if candidate.relation else "",
-        ", ".join(map(_figure, candidate.evidence[:FIGURES])),
+        ", ".join(map(_figure, _telling(candidate.evidence)[:FIGURES])),
     )
 
 
@@ -67,6 +67,11 @@ def _line(cells: Iterable[str], widths: Sequence[int]) -> str:
     """Cells under each other; the rank to the right, the rest to the left."""
     rank, *rest = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
     return "  ".join([rank.strip().rjust(widths[0]), *rest]).rstrip()
+
+
+def _telling(evidence: Iterable[Evidence]) -> list[Evidence]:
+    """The figures that stand for themselves; ``correlation.median`` only adds to ``correlation``."""
+    return [each for each in evidence if "." not in each.source]
 
 
 def _figure(evidence: Evidence) -> str:

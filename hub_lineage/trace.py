@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hub_lineage import candidates, phylogeny, report, verdict
@@ -57,15 +57,17 @@ def trace(
     began = time.perf_counter()
     tell = progress or _quiet
     with ExitStack() as stack:
-        used = hub or stack.enter_context(Hub())
+        asked = parse_reference(child)
+        named = None if among is None else [parse_reference(name) for name in among]
+        if hub is None and not all(each.local for each in (asked, *(named or ()))):
+            hub = stack.enter_context(Hub())
         tell(f"Reading {child}", 0, 0)
-        source = open_source(parse_reference(child), used)
+        source = open_source(asked, hub)
         subject = read_model(source)
-        found = _named(among, subject, used, tell) if among is not None else _registered(registry, subject, stack, tell)
+        found = _registered(registry, subject, stack, tell) if named is None else _named(named, asked, subject, hub, tell)
         tell("Judging the family", 0, 0)
-        said = subject.declared if declared else ()
-        cost = _total(began, [source.cost(), *found.costs])
-        return _answer(subject, found, said, top=top, generations=generations, cost=cost)
+        answer = _answer(subject, found, subject.declared if declared else (), top=top, generations=generations)
+        return replace(answer, cost=_total(began, [source.cost(), *found.costs]))
 
 
 def read_model(source: Source) -> Model:
@@ -95,11 +97,10 @@ class Found:
     costs: tuple[Cost, ...] = ()
 
 
-def _named(among: Sequence[str], subject: Model, hub: Hub, tell: Progress) -> Found:
+def _named(among: Sequence[Reference], asked: Reference, subject: Model, hub: Hub | None, tell: Progress) -> Found:
     """The candidates that were named, each once, the child itself left out."""
-    references = {
-        str(r): r for r in map(parse_reference, among) if r.id != subject.id or r.revision not in (None, subject.revision)
-    }
+    itself = (str(asked), f"{subject.id}@{subject.revision}")
+    references = {str(each): each for each in among if str(each) not in itself}
     read: dict[str, tuple[Model, Cost]] = {}
     failed: dict[str, LineageError] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -112,11 +113,12 @@ def _named(among: Sequence[str], subject: Model, hub: Hub, tell: Progress) -> Fo
                 failed[name] = error
     if failed and not read:
         raise next(iter(failed.values()))
-    models = [model for model, _ in read.values() if (model.id, model.revision) != (subject.id, subject.revision)]
-    return _sorted_out(subject, models, tuple(failed), tuple(cost for _, cost in read.values()))
+    models = {(model.id, model.revision): model for model, _ in read.values()}  # one may have been named in several ways
+    models.pop((subject.id, subject.revision), None)
+    return _sorted_out(subject, list(models.values()), tuple(failed), tuple(cost for _, cost in read.values()))
 
 
-def _read(reference: Reference, hub: Hub) -> tuple[Model, Cost]:
+def _read(reference: Reference, hub: Hub | None) -> tuple[Model, Cost]:
     source = open_source(reference, hub)
     return read_model(source), source.cost()
 
@@ -138,7 +140,7 @@ def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...]
     return Found(tuple(judged), len(rest), tuple(unlike), unread, costs)
 
 
-def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top: int, generations: int, cost: Cost) -> Trace:
+def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top: int, generations: int) -> Trace:
     """The child judged with its candidates; place 0 is the child."""
     models = (subject, *found.alike)
     family = gather([model.fingerprint for model in models])
@@ -147,7 +149,7 @@ def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top:
     answer = _verdict(judgement, models, found)
     listed = report.candidates(models, family, judgement, forest, top)
     listed += report.incomparable(found.unlike, found.unread, len(listed), top)
-    drawn = phylogeny.graph(forest, judgement, [report.node(model) for model in models], 0, generations=generations)
+    drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)
     return Trace(
         child=Child(subject.id, subject.revision, subject.fingerprint.architecture, subject.fingerprint.parameters),
         verdict=answer,
@@ -155,7 +157,7 @@ def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top:
         declared=said,
         agreement=declarations.agreement(said, answer, {model.id for model in found.alike}),
         graph=report.with_declared(drawn, subject.id, said),
-        cost=cost,
+        cost=Cost(),
     )
 
 

@@ -10,15 +10,11 @@ from hub_lineage.family import Matrix
 from hub_lineage.judge import Judgement
 from hub_lineage.types import Parent, Relation, Verdict
 
-CUT = 0.5
-"""A parent is stated at these odds or better; chosen on the validation split of the zoo."""
 FEW = 4
 """At most so many candidates are named together."""
 
 
-def decide(
-    judgement: Judgement, child: int, ids: Sequence[str], revisions: Sequence[str | None], *, cut: float = CUT, strangers: int = 0
-) -> Verdict:
+def decide(judgement: Judgement, child: int, ids: Sequence[str], revisions: Sequence[str | None], strangers: int = 0) -> Verdict:
     """The verdict about one model of a judged family, from its odds alone.
 
     ``ids`` and ``revisions`` name the K models, the child included; ``strangers`` counts models found to be no kin before.
@@ -32,7 +28,7 @@ def decide(
     if own:
         return _same_body([_parent(judgement, child, k, ids, revisions) for k in own])
     best = order[0]
-    if odds[best] >= cut:
+    if odds[best] >= judgement.cut:
         parent = _parent(judgement, child, best, ids, revisions)
         return Verdict(
             "parent",
@@ -44,7 +40,7 @@ def decide(
         )
     few = _few(odds, order)
     together = float(odds[few].sum())
-    if together >= cut:
+    if together >= judgement.cut:
         parents = tuple(_parent(judgement, child, k, ids, revisions) for k in few)
         names = ", ".join(parent.id for parent in parents)
         return Verdict(

@@ -34,6 +34,17 @@ AGREEMENTS: Final = {
     "undeclared": "Nothing is declared.",
     "unverifiable": "What is declared can't be checked against the weights at hand.",
 }
+SOURCES: Final = {  # a source of evidence: its name, and what the true parent gives
+    "correlation": ("correlation", "high for all kin, about 0 for strangers"),
+    "correlation.median": ("correlation, median tensor", "high for all kin"),
+    "separation": ("separation", "about 0 for the parent: with it known, other kin tell no more"),
+    "separation.least": ("link that no other explains", "high for the parent"),
+    "tree.branch": ("own branch in the family's tree", "short for the parent"),
+    "origin.cosine": ("what was added, along this model", "about 0 for the parent"),
+    "norm.ratio": ("norms, logarithm of the ratio", "near 0 for the parent, but for long training"),
+    "equal_values": ("identical values", "many for near kin in 16 bits"),
+    "sites.votes": ("kin that side with the child", "few for the parent, in 16 bits"),
+}
 HIDDEN: Final = "an unknown model"
 
 # Format characters (Cf) hold the marks that turn the direction of text round; they can make one name look like another.
@@ -111,4 +122,9 @@ def amount(count: int) -> str:
 
 def source(word: str) -> str:
     """The name of a source of evidence, in words."""
-    return one_line(word).replace("_", " ").replace(".", ": ")
+    return SOURCES[word][0] if word in SOURCES else one_line(word).replace("_", " ").replace(".", ": ")
+
+
+def expected(word: str) -> str:
+    """What the true parent gives for a source of evidence; empty where there is nothing to say."""
+    return SOURCES[word][1] if word in SOURCES else ""

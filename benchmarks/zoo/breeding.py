@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import resource
 import sys
 import time
 from collections import defaultdict
@@ -46,7 +47,9 @@ def breed(folder: Path | str, *, size: str = "full", seed: int = 0, workers: int
     rows = _train_all(folder, plan(size, seed), workers)
     Random(seed).shuffle(rows)
     (folder / "truth.json").write_text(json.dumps(rows, indent=1) + "\n")
-    summary = {"scheme": scheme, "size": size, "seed": seed, **summarise(rows), "seconds": round(time.monotonic() - started, 1)}
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = {"seconds": round(time.monotonic() - started, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1)}
+    summary = {"scheme": scheme, "size": size, "seed": seed, **summarise(rows), **spent}
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
     return folder
 
@@ -70,7 +73,7 @@ def _train_all(folder: Path, models: list[Planned], workers: int) -> list[dict[s
     order = sorted(groups, key=lambda name: (HEAVY.index(VARIANTS[name].kind), name))
     rows: list[dict[str, Any]] = []
     started = time.monotonic()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(_train_variant, folder, groups[name]) for name in order]
         for done in as_completed(futures):
             rows += done.result()

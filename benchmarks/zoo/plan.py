@@ -57,7 +57,7 @@ class Family:
     def __init__(self, rng: Random, variant: Variant, regime: str, name: str, effort: float) -> None:
         self.rng, self.variant, self.regime, self.name, self.effort = rng, variant, regime, name, effort
         self.models: list[Planned] = []
-        self.batch = max(8, variant.batch // 3) if variant.kind in ("llama", "restorer") else variant.batch
+        self.batch = variant.batch // {"llama": 4, "restorer": 3}.get(variant.kind, 1)
         self.dtype = "F32"
 
     def steps(self, low: int, high: int) -> int:
@@ -282,7 +282,7 @@ TEMPLATES: dict[str, Callable[[Family, int], None]] = {
 REGIMES = {"recipe_twins": "scratch", "seed_twins": "scratch"}
 
 # What each size of zoo holds of each architecture: (template, fewest models, most models), and the effort spent on each model.
-VISION = (("deep", 8, 24), ("deep", 4, 8), ("star", 5, 8), ("hub", 5, 10), ("recipe_twins", 3, 4), ("seed_twins", 2, 2))
+VISION = (("deep", 8, 28), ("deep", 4, 8), ("star", 5, 8), ("hub", 5, 10), ("recipe_twins", 3, 4), ("seed_twins", 2, 2))
 RESTORERS = (("deep", 6, 16), ("star", 5, 9), ("star", 5, 7), ("hub", 4, 8), ("recipe_twins", 4, 5), ("seed_twins", 2, 2))
 LANGUAGE = (("hub", 8, 16), ("hub", 6, 12), ("hub", 4, 7), ("deep", 5, 8), ("star", 5, 6), ("seed_twins", 2, 2))
 MENUS = {"llama": LANGUAGE, "restorer": RESTORERS}

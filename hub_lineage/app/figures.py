@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hub_lineage.types import Evidence
-from hub_lineage.words import chance, figure, markup, source
+from hub_lineage.words import chance, expected, figure, markup, source
 
 _STRIP = 120  # pixels
 
@@ -18,7 +18,7 @@ def odds(share: float) -> str:
 def evidence_table(rows: str) -> str:
     """Rows of evidence under their head."""
     head = "<tr><th>Figure</th><th>Value</th><th>Against unrelated models</th><th>p</th><th>Tensors</th></tr>"
-    return f'<table class="hl-table hl-evidence"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    return f'<div class="hl-scroll"><table class="hl-table hl-evidence"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
 def evidence_rows(evidence: Iterable[Evidence]) -> str:
@@ -36,7 +36,7 @@ def _row(each: Evidence) -> str:
 
 def _null(each: Evidence) -> str:
     if each.null is None:
-        return "–"
+        return f'<span class="hl-expected">{expected(each.source) or "–"}</span>'
     said = f"{figure(each.null.mean)} ± {figure(each.null.sd)}"
     return f'{_strip(each)}<span title="{markup(f"{each.null.source}, {each.null.n} pairs")}">{said}</span>'
 

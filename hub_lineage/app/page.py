@@ -108,9 +108,9 @@ def _results() -> _Parts:
     answer = gr.HTML(view.EMPTY, elem_id="hl-answer")
     with gr.Column(visible=False) as results:
         with gr.Row():
-            with gr.Column(scale=3, min_width=420):
+            with gr.Column(scale=3, min_width=300):
                 graph = gr.HTML(js_on_load=script, elem_id="hl-graph")
-            with gr.Column(scale=2, min_width=320, elem_classes="hl-panel"):
+            with gr.Column(scale=2, min_width=280, elem_classes="hl-panel"):
                 details = gr.HTML(_HINT, elem_id="hl-details")
                 again = gr.Button("Trace from here", visible=False, size="sm", elem_id="hl-again")
         ranking = gr.HTML(js_on_load=script, elem_id="hl-ranking")
@@ -135,10 +135,13 @@ def _wire(blocks: gr.Blocks, desk: Desk, ways: _Ways, parts: _Parts) -> None:
         useful = node.kind == "model" and node.id != found.child.id
         return view.details(found, node, desk.address(node)), gr.Button(visible=useful), node.id
 
-    def opened(request: gr.Request, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - as above
-        text = str(request.query_params.get("model", ""))[:500]
+    def linked(request: gr.Request) -> Any:
         # Without a link's model nothing may change: someone may be typing already.
-        return [text, *ask(text, progress)] if text else [gr.skip()] * (1 + len(parts.all()))
+        return str(request.query_params.get("model", ""))[:500] or gr.skip()
+
+    def opened(request: gr.Request, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - as above
+        text = linked(request)
+        return ask(text, progress) if isinstance(text, str) else [gr.skip()] * len(parts.all())
 
     def api(model: str) -> dict[str, Any]:
         """The parents and ancestry of a model, as an object of schema hub-lineage/1."""
@@ -156,5 +159,5 @@ def _wire(blocks: gr.Blocks, desk: Desk, ways: _Ways, parts: _Parts) -> None:
     picked = [parts.details, parts.again, parts.chosen]
     for shown in (parts.graph, parts.ranking):
         shown.select(choose, parts.found, picked, show_progress="hidden", **quiet)
-    blocks.load(opened, outputs=[ways.box, *parts.all()], show_progress_on=parts.answer, **quiet)
+    blocks.load(linked, outputs=ways.box, show_progress="hidden", **quiet).then(**{**asking, "fn": opened, "inputs": None})
     serve_api(api, api_name="trace")

@@ -67,7 +67,7 @@ def ranking(trace: Trace) -> str:
         return '<h3>Candidates</h3><p class="hl-none">None: no known model can be compared with this one.</p>'
     rows = "".join(_ranked(candidate) for candidate in trace.candidates)
     head = '<tr><th class="hl-num">#</th><th>Model</th><th>Is the parent</th><th>Kinship</th><th>Relation</th></tr>'
-    return f'<h3>Candidates</h3><table class="hl-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    return f'<h3>Candidates</h3><div class="hl-scroll"><table class="hl-table"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
 def _ranked(candidate: Candidate) -> str:
@@ -86,11 +86,14 @@ def evidence(trace: Trace) -> str:
     shown = [candidate for candidate in trace.candidates if candidate.evidence][:_DETAILED]
     if not shown:
         return '<h3>Evidence</h3><p class="hl-none">Nothing was measured.</p>'
-    rows = "".join(
-        f'<tr class="hl-group"><th colspan="5">{markup(candidate.id)}</th></tr>{evidence_rows(candidate.evidence)}'
-        for candidate in shown
-    )
-    return f"<h3>Evidence</h3>{evidence_table(rows)}"
+    groups = "".join(_group(candidate, first=candidate is shown[0]) for candidate in shown)
+    return f"<h3>Evidence</h3>{groups}"
+
+
+def _group(candidate: Candidate, *, first: bool) -> str:
+    state = " open" if first else ""
+    table = evidence_table(evidence_rows(candidate.evidence))
+    return f"<details{state}><summary>{markup(candidate.id)}</summary>{table}</details>"
 
 
 def declared(trace: Trace) -> str:

@@ -24,12 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         group.main(given, prog_name="hub-lineage", standalone_mode=False)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nStopped; nothing was lost.", err=True)
+        click.echo("Stopped; nothing was lost.", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe has gone; what is left in the buffer must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
         if os.environ.get(DEBUG) and not isinstance(error, click.ClickException):
             raise

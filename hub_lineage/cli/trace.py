@@ -31,9 +31,10 @@ class Among(click.Command):
                 spread += [AMONG, word]
                 continue
             within = word == AMONG
-            # Without a word after it, the option is left alone for click to complain about.
-            if not (within and not following.startswith("-")):
+            if not within:
                 spread.append(word)
+            elif following.startswith("-"):
+                raise click.BadOptionUsage(AMONG, f"{AMONG} needs a model after it.", ctx)
         return super().parse_args(ctx, spread)
 
 

@@ -22,6 +22,7 @@ SOURCES: tuple[Callable[[Family], dict[str, Matrix]], ...] = (
 def measure(family: Family) -> dict[str, Matrix]:
     """All cues of a family by name, each of shape [K, K]: child in the row, candidate in the column."""
     found: dict[str, Matrix] = {}
-    for source in SOURCES:
-        found |= source(family)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a family of one has no nearest member
+        for source in SOURCES:
+            found |= source(family)
     return {name: np.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0) for name, value in found.items()}

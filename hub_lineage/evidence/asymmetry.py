@@ -18,10 +18,11 @@ def cues(family: Family) -> dict[str, Matrix]:
     cubic = np.zeros((count, count))
     heavy = np.zeros(count)
     for tensor in family.raw:
-        scaled = np.stack([standardised(row) for row in tensor]).astype(np.float64)
-        cubes = scaled**3
-        cubic += cubes @ scaled.T
-        heavy += (cubes * scaled).sum(axis=1)
+        scaled = np.stack([standardised(row) for row in tensor])
+        cubes = scaled * scaled * scaled
+        products = (cubes @ scaled.T).astype(np.float64)
+        cubic += products
+        heavy += products.diagonal()
     total = family.sizes.sum()
     cubic, heavy = cubic / total, heavy / total
     tails = _increment_tails(family)
@@ -40,12 +41,11 @@ def _increment_tails(family: Family) -> Matrix:
     count = len(family)
     found = np.zeros((count, count))
     for tensor in family.tensors:
-        exact = tensor.astype(np.float64)
         for child in range(count):
-            squares = np.square(exact - exact[child])
-            mean = squares.mean(axis=1)
-            fourth = np.square(squares).mean(axis=1)
+            squares = np.square(tensor - tensor[child])
+            mean = squares.mean(axis=1, dtype=np.float64)
+            fourth = np.einsum("ij,ij->i", squares, squares).astype(np.float64) / tensor.shape[1]
             ratio = np.divide(fourth, mean**2, out=np.full(count, 3.0), where=mean > 0)
-            found[child] += tensor.shape[1] * np.log(ratio)
+            found[child] += tensor.shape[1] * np.log(np.maximum(ratio, 1e-9))
     pooled: Matrix = found / family.sizes.sum()
     return pooled

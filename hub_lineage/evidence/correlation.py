@@ -57,8 +57,8 @@ def null(family: Family, child: int) -> tuple[Matrix, Matrix]:
             continue
         squares += np.square(tensor, dtype=np.float64).sum(axis=1) / rms
         steps = max(1, tensor.shape[1] // kernel - 1)
-        for turn in range(TURNS):
-            shift = kernel * int(generator.integers(1, steps + 1))
-            found[turn] += tensor @ np.roll(tensor[child], shift) / rms
+        shifts = kernel * generator.integers(1, steps + 1, size=TURNS)
+        turned = np.stack([np.roll(tensor[child], int(shift)) for shift in shifts])
+        found += turned @ tensor.T / rms
     found /= np.sqrt(np.maximum(squares * squares[child], 1e-300))
     return found.mean(axis=0), np.maximum(found.std(axis=0, ddof=1), 1e-6)

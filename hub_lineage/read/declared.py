@@ -38,6 +38,6 @@ def agreement(declared: tuple[Declaration, ...], verdict: Verdict, compared: set
     named = {declaration.id for declaration in declared}
     if named & found:
         return "confirmed"
-    if verdict.kind == "parent" or (verdict.kind == "independent" and named <= compared):
-        return "contradicted" if named & compared or verdict.kind == "parent" else "unverifiable"
+    if (verdict.kind == "parent" and named & compared) or (verdict.kind == "independent" and named <= compared):
+        return "contradicted"
     return "unverifiable"

@@ -22,7 +22,7 @@ FIRST_READ = 64 * 1024
 """Bytes read at first: enough for the header of nearly every file, so that one request a file serves."""
 LONGEST_HEADER = 25_000_000
 MOST_TENSORS = 200_000
-_SHARD = re.compile(r"^(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.safetensors$")
+_SHARD = re.compile(r"^(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.safetensors$")
 _PREFERRED = ("model", "pytorch_model", "diffusion_pytorch_model", "adapter_model")
 _REFETCH = "Fetch the file again, or ask its author to upload it anew."
 
@@ -37,24 +37,25 @@ class WeightSet(NamedTuple):
 def weight_set(files: Sequence[RepoFile]) -> WeightSet:
     """The safetensors files of a repository that together hold its model.
 
-    A complete set of shards counts as one model. Of several sets the one under a customary name is taken, the topmost
-    and largest first.
+    A complete set of shards counts as one model, apart from a single file or another set of shards under the same name.
+    Of several sets the one under a customary name is taken, the topmost and largest first.
 
     Raises:
         NoWeights: there is no safetensors file.
         BadWeights: a shard of the set is missing.
     """
-    groups: dict[str, list[RepoFile]] = {}
+    groups: dict[tuple[str, int], list[RepoFile]] = {}
     for file in files:
         if file.path.endswith(SUFFIX):
             shard = _SHARD.match(file.path)
-            groups.setdefault(shard["stem"] if shard else file.path.removesuffix(SUFFIX), []).append(file)
+            key = (shard["stem"], int(shard["count"])) if shard else (file.path.removesuffix(SUFFIX), 0)
+            groups.setdefault(key, []).append(file)
     if not groups:
         raise NoWeights("No safetensors weights were found.", _what_there_is(files))
-    stem = min(groups, key=lambda stem: (*_preference(stem), -sum(file.size for file in groups[stem]), stem))
-    chosen = sorted(groups[stem], key=lambda file: file.path)
+    best = min(groups, key=lambda key: (*_preference(key[0]), -sum(file.size for file in groups[key]), key))
+    chosen = sorted(groups[best], key=lambda file: file.path)
     _check_complete(chosen)
-    return WeightSet(stem, tuple(chosen))
+    return WeightSet(best[0], tuple(chosen))
 
 
 def _preference(stem: str) -> tuple[int, int]:
@@ -169,11 +170,13 @@ def _tensor(file: RepoFile, base: int, name: str, entry: object) -> Tensor:
     def wrong(what: str) -> BadWeights:
         return BadWeights(f"In {file.path} the tensor {name[:80]!r} {what}.", _REFETCH)
 
+    if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise wrong("has a name that isn't text")
     if not isinstance(entry, dict):
         raise wrong("isn't described")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(dtype, str) or dtype not in FORMATS:
-        raise wrong(f"has the unknown dtype {str(dtype)[:40]!r}")
+        raise wrong(f"has the unknown dtype {dtype[:40]!r}" if isinstance(dtype, str) else "has no dtype")
     if not _whole_numbers(shape) or len(shape) > 32 or not _whole_numbers(offsets) or len(offsets) != 2:
         raise wrong("has an odd shape or offsets")
     tensor = Tensor(name, dtype, tuple(shape), file.path, base + offsets[0], base + offsets[1])

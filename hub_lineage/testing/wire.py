@@ -9,17 +9,35 @@ import time
 import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from hub_lineage.testing.answers import Answer, Blob, Origin, Request
-from hub_lineage.testing.faults import Fault
-
-if TYPE_CHECKING:
-    from hub_lineage.testing.server import LoopbackHub
+from hub_lineage.testing.faults import Fault, Faults
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _BODY_LIMIT = 64_000_000
 _PATIENCE = 5.0  # seconds that closing waits for handlers
+
+
+class Serving(Protocol):
+    """What a connection needs of the Hub behind it."""
+
+    delay: float
+    connect_delay: float
+    faults: Faults
+    crashes: list[str]
+
+    def next_connection(self) -> int:
+        """The number of a new connection."""
+        ...
+
+    def answer(self, request: Request, fault: Fault | None) -> Answer | None:
+        """The answer to a request, None where the connection breaks off instead."""
+        ...
+
+    def record(self, request: Request, connection: int, status: int) -> None:
+        """Keep a request for assertions."""
+        ...
 
 
 class Server(ThreadingHTTPServer):
@@ -28,7 +46,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, hub: LoopbackHub, origin: Origin) -> None:
+    def __init__(self, hub: Serving, origin: Origin) -> None:
         super().__init__(("127.0.0.1", 0), Connection)
         self.hub = hub
         self.origin: Origin = origin

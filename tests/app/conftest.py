@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -47,13 +48,13 @@ def screenshot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
 
 @contextmanager
 def serving(*command: str, **environment: str) -> Iterator[str]:
-    """A process that serves the app; gives the address that the last word of its first line but spaces names."""
+    """A process that serves the app; gives the address that it prints."""
     env = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1", **environment}
     with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            words = (word for line in process.stdout for word in line.split())
-            yield next(word for word in words if word.startswith("http://127.0.0.1")).rstrip("/")
+            found = (re.search(r"The app is at (http://127\.0\.0\.1:\d+)", line) for line in process.stdout)
+            yield next(match[1] for match in found if match)
         finally:
             process.terminate()
 

@@ -41,6 +41,6 @@ def answer(child: str, *, registry: Path | None, hub: Hub, progress: Progress | 
 
 if __name__ == "__main__":
     served = launch(tracer=answer, port=0, examples=[traces.CHILD, "any/merge"], hub=Hub("http://127.0.0.1:9", token=False))
-    sys.stdout.write(f"{served.address}\n")
+    sys.stdout.write(f"The app is at {served.address}\n")
     sys.stdout.flush()
     served.wait()

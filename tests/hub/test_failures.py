@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -51,7 +52,7 @@ def test_gated_is_told_from_unknown() -> None:
 
 @pytest.fixture
 def served(loopback_hub: LoopbackHub) -> LoopbackHub:
-    files = {"model.safetensors": b"x" * 100, "config.json": "{}"}
+    files: dict[str, bytes | str | Path] = {"model.safetensors": b"x" * 100, "config.json": "{}"}
     loopback_hub.add_repo("org/open", files=files)
     loopback_hub.add_repo("org/private", files=files, private=True)
     loopback_hub.add_repo("org/gated", files=files, gated="manual")

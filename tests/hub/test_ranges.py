@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ def test_every_range_gets_its_own_bytes_back(asked: list[ByteRange], gap: int, l
 @given(st.lists(ranges(), max_size=30), st.integers(0, 500))
 def test_spans_lie_further_apart_than_the_gap(asked: list[ByteRange], gap: int) -> None:
     spans = coalesce(asked, gap=gap)
-    for before, after in zip(spans, spans[1:], strict=False):
+    for before, after in itertools.pairwise(spans):
         assert before.path != after.path or after.start - before.stop > gap
     assert sorted(position for span in spans for position in span.serves) == [i for i, one in enumerate(asked) if len(one)]
 

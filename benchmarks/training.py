@@ -1,0 +1,154 @@
+"""What fitting a judge is made of: measured families, rows of pairs, and two rounds of boosted trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import GroupKFold
+
+from benchmarks.cases import Crowd, variations
+from hub_lineage import boosting
+from hub_lineage.evidence import measure
+from hub_lineage.family import Matrix
+from hub_lineage.judge import clones, components, context, table
+
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One family measured: cues by name [K, K], labels [K, K], the root it comes from."""
+
+    cues: dict[str, Matrix]
+    label: Matrix
+    root: str
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def measured(found: Sequence[Crowd], kin_cosine: float, times: int, seed: int) -> list[Measured]:
+    """The families of some crowds with random members gone, clones kept once, each measured."""
+    generator = np.random.default_rng(seed)
+    families = []
+    for crowd in found:
+        first = clones(crowd.family).argmax(axis=1)
+        unique = _without_clones(crowd, first)
+        kin = components(unique.family, kin_cosine)
+        for part in variations(unique, kin, generator, times):
+            label = np.zeros((len(part), len(part)))
+            known = np.flatnonzero(part.parents >= 0)
+            label[known, part.parents[known]] = 1.0
+            families.append(Measured(measure(part.family), label, part.models[0].root))
+    return families
+
+
+def _without_clones(crowd: Crowd, first: NDArray[np.intp]) -> Crowd:
+    """The crowd with the first of each set of clones alone; their children count as its own."""
+    parents = np.where(crowd.parents >= 0, first[crowd.parents], -1)
+    parents[parents == np.arange(len(crowd))] = -1
+    merged = Crowd(crowd.models, crowd.family, parents)
+    return merged.only(np.unique(first))
+
+
+def rows(families: Sequence[Measured], tables: Sequence[Matrix]) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
+    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other."""
+    keep = [~np.eye(len(family), dtype=bool).reshape(-1) for family in families]
+    x = np.concatenate([t[k] for t, k in zip(tables, keep, strict=True)])
+    y = np.concatenate([f.label.reshape(-1)[k] for f, k in zip(families, keep, strict=True)])
+    weight = np.concatenate([np.full(k.sum(), 1.0 / np.sqrt(len(f) - 1)) for f, k in zip(families, keep, strict=True)])
+    root = np.concatenate([np.full(k.sum(), f.root) for f, k in zip(families, keep, strict=True)])
+    return x, y, weight, root
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What validation chooses among."""
+
+    leaves: int = 12
+    rounds: int = 150
+    rate: float = 0.06
+
+
+def fit_trees(x: Matrix, y: Matrix, weight: Matrix, setting: Setting, seed: int) -> HistGradientBoostingClassifier:
+    """One round of boosted trees."""
+    model = HistGradientBoostingClassifier(
+        max_iter=setting.rounds,
+        learning_rate=setting.rate,
+        max_leaf_nodes=setting.leaves,
+        min_samples_leaf=40,
+        l2_regularization=5.0,
+        max_features=0.4,
+        early_stopping=False,
+        random_state=seed,
+    )
+    return model.fit(x, y, sample_weight=weight)
+
+
+def exported(model: HistGradientBoostingClassifier, names: Sequence[str]) -> boosting.Trees:
+    """A scikit-learn model in the form that ships."""
+    feature: list[int] = []
+    threshold: list[float] = []
+    left: list[int] = []
+    right: list[int] = []
+    value: list[float] = []
+    roots: list[int] = []
+    depth = 1
+    for (predictor,) in model._predictors:  # noqa: SLF001 - the library has no export of its own
+        start = len(feature)
+        roots.append(start)
+        for place, node in enumerate(predictor.nodes):
+            leaf = bool(node["is_leaf"])
+            feature.append(0 if leaf else int(node["feature_idx"]))
+            threshold.append(0.0 if leaf else float(node["num_threshold"]))
+            left.append(start + (place if leaf else int(node["left"])))
+            right.append(start + (place if leaf else int(node["right"])))
+            value.append(float(node["value"]) if leaf else 0.0)
+            depth = max(depth, int(node["depth"]))
+    whole = [np.array(part, dtype=np.int32) for part in (roots, feature, left, right)]
+    return boosting.Trees(
+        tuple(names),
+        float(model._baseline_prediction.reshape(-1)[0]),  # noqa: SLF001 - likewise
+        whole[0],
+        whole[1],
+        np.array(threshold),
+        whole[2],
+        whole[3],
+        np.array(value),
+        depth,
+    )
+
+
+def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boosting.Trees, boosting.Trees]:
+    """Both rounds; the second is fitted on what the first says of roots that it was not fitted on."""
+    names = tuple(families[0].cues)
+    tables = [table(family.cues, names) for family in families]
+    x, y, weight, root = rows(families, tables)
+    unseen: dict[str, boosting.Trees] = {}
+    for inside, outside in GroupKFold(FOLDS).split(x, y, root):
+        part = exported(fit_trees(x[inside], y[inside], weight[inside], setting, seed), names)
+        unseen |= dict.fromkeys(np.unique(root[outside]), part)
+    both = []
+    for family, told in zip(families, tables, strict=True):
+        first = unseen[family.root].log_odds(told).reshape(len(family), len(family))
+        both.append(family.cues | context(family.cues, first))
+    second_names = tuple(both[0])
+    x2, y2, weight2, _ = rows(families, [table(cues, second_names) for cues in both])
+    first_trees = exported(fit_trees(x, y, weight, setting, seed), names)
+    second_trees = exported(fit_trees(x2, y2, weight2, setting, seed), second_names)
+    return first_trees, second_trees
+
+
+def second_odds(family: Measured, first: boosting.Trees, second: boosting.Trees) -> Matrix:
+    """Log odds of the second round, shape [K, K], minus infinity on the diagonal."""
+    count = len(family)
+    told = first.log_odds(table(family.cues, first.names)).reshape(count, count)
+    both = family.cues | context(family.cues, told)
+    odds = second.log_odds(table(both, second.names)).reshape(count, count)
+    np.fill_diagonal(odds, -np.inf)
+    return odds
