@@ -65,7 +65,7 @@ def from_json(stored: dict[str, Any]) -> Trees:
 
 
 def to_json(trees: Trees) -> dict[str, Any]:
-    """Plain lists and numbers, rounded to six digits."""
+    """Plain lists and numbers; what leaves add is rounded to six digits, thresholds aren't: values lie right on them."""
     whole = {name: getattr(trees, name).tolist() for name in ("roots", "feature", "left", "right")}
-    real = {name: [float(f"{x:.6g}") for x in getattr(trees, name)] for name in ("threshold", "value")}
+    real = {"threshold": trees.threshold.tolist(), "value": [float(f"{x:.6g}") for x in trees.value]}
     return {"names": list(trees.names), "base": trees.base, "depth": trees.depth, **whole, **real}

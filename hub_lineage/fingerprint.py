@@ -28,7 +28,7 @@ RUNS = 64
 RUN_LENGTH = 1024
 SHORT_LENGTH = 1024
 _PACKED = 8  # runs start at multiples of 8 values, so that packed dtypes start on whole bytes
-_LARGEST = np.float32(1e15)  # no weight comes near; sums of squares stay far below what float32 holds
+_LARGEST = np.float32(1e8)  # no weight comes near; sums of fourth powers stay below what float32 holds
 _MAGIC = b"HLFP\x01"
 
 
@@ -104,7 +104,7 @@ def _byte_range(tensor: Tensor, first: int, last: int) -> ByteRange:
 
 
 def values(sample: Sample) -> Floats:
-    """The sampled values as float32, shape [n]; what isn't finite, or so large that its square isn't, counts as zero."""
+    """The sampled values as float32, shape [n]; what isn't finite, or is larger than any weight, counts as zero."""
     found = dtypes.decode(sample.dtype, sample.raw)
     return np.where(np.abs(found) < _LARGEST, found, np.float32(0.0))
 

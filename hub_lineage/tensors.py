@@ -26,6 +26,8 @@ _ROLES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 MOST_MULTIPLE = 4
 """Widths of up to this many times the input (fused projections, expansions) belong to the body, not to a head."""
+MOST_CHANNELS = 4
+"""Inputs of up to this many channels are an image's: a head of three classes doesn't feed them."""
 
 
 def body(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -34,10 +36,12 @@ def body(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     A weight has at least two dimensions above 1 and a float dtype. Those with the same shape follow the numbers in their
     names (blocks), then their role in the block, then their names.
     """
-    weights = [t for t in tensors if t.dtype in FLOATS and _is_weight(t.shape)]
+    floats = [t for t in tensors if t.dtype in FLOATS]
+    weights = [t for t in floats if _is_weight(t.shape)]
     shapes = [_matrix(t.shape) for t in weights]
     outputs = Counter(shape[0] for shape in shapes)
-    inputs = {shape[1] for shape in shapes}
+    # A head of one class is no weight, but what feeds it is part of the body.
+    inputs = {t.shape[1] for t in floats if (len(t.shape) == 2 or _is_weight(t.shape)) and t.shape[1] > MOST_CHANNELS}
     kept = [t for t, shape in zip(weights, shapes, strict=True) if not _is_table(shape, outputs, inputs)]
     return tuple(sorted(kept or weights, key=_order))
 

@@ -133,6 +133,7 @@ def _registered(registry: Registry | str | os.PathLike[str] | None, subject: Mod
 
 
 def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...] = (), costs: tuple[Cost, ...] = ()) -> Found:
+    models = sorted(models, key=lambda m: (m.id, m.revision or ""))  # the order in which they were named decides no tie
     mine = (subject.fingerprint.scheme, subject.fingerprint.architecture)
     alike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) == mine]
     unlike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) != mine]

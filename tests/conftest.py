@@ -36,6 +36,31 @@ os.environ.update(_SETTINGS)
 
 from hub_lineage.testing import LoopbackHub  # noqa: E402 - only once the environment is as it should be
 
+ALLOWED_SKIPS = Path(__file__).with_name("skips.txt")
+"""Tests that may be skipped, one a line as ``test: reason``; any other skip fails the run."""
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note what is skipped."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _skipped.append(report.nodeid)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Note whole files that are skipped."""
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in which something was skipped without a listed reason."""
+    allowed = {line.partition(": ")[0] for line in ALLOWED_SKIPS.read_text().splitlines() if line and not line.startswith("#")}
+    unlisted = sorted(set(_skipped) - allowed)
+    if unlisted:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nSkipped without a reason listed in {ALLOWED_SKIPS.name}: {', '.join(unlisted)}")  # noqa: T201 - pytest's own output
+
 
 def pytest_unconfigure() -> None:
     """Take the home folder away."""

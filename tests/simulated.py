@@ -42,7 +42,9 @@ class Memory:
         return Cost(requests=len(self.asked), bytes_read=sum(map(len, self.asked)))
 
 
-def tree(parents: Sequence[int], steps: Sequence[float], seed: int = 0, shapes: Sequence[tuple[int, ...]] = SHAPES) -> list[Values]:
+def tree(
+    parents: Sequence[int], steps: Sequence[float], seed: int = 0, shapes: Sequence[tuple[int, ...]] = SHAPES
+) -> list[Values]:
     """Models whose increments are independent Gaussians of the sizes given; a parent of -1 makes a root. Parents come first."""
     random = np.random.default_rng(seed)
     grown: list[Values] = []

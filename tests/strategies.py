@@ -21,7 +21,7 @@ OFTEN = settings(max_examples=100, deadline=None, suppress_health_check=_FIXTURE
 SELDOM = settings(max_examples=20, deadline=None, suppress_health_check=_FIXTURES)
 
 seeds = st.integers(0, 2**32 - 1)
-names = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+names = st.text(st.characters(codec="utf-8"), max_size=30)
 shapes = st.lists(st.integers(1, 70), max_size=4).map(tuple)
 
 json_values = st.recursive(
@@ -117,7 +117,7 @@ def _walked(count: int, branches: dict[tuple[int, int], float]) -> AdditiveTree:
 
 
 @st.composite
-def judgements(draw: st.DrawFn, clones: bool = True) -> Judgement:  # noqa: FBT001, FBT002 - a strategy's option
+def judgements(draw: st.DrawFn, clones: bool = True) -> Judgement:
     """Any odds over 1 to 9 models, with any kin and clones that are equivalences, clones being kin."""
     count = draw(st.integers(1, 9))
     random = np.random.default_rng(draw(seeds))
@@ -132,8 +132,9 @@ def judgements(draw: st.DrawFn, clones: bool = True) -> Judgement:  # noqa: FBT0
     weight *= kin
     total = weight.sum(axis=1) + draw(st.sampled_from([0.01, 0.3, 2.0]))
     cosine = np.where(kin, random.random((count, count)), 0.0)
+    cut = draw(st.floats(0.05, 0.95))
     return Judgement(
-        weight / total[:, None], 1.0 - weight.sum(axis=1) / total, kin, body[:, None] == body[None, :], {"cosine": cosine}
+        weight / total[:, None], 1.0 - weight.sum(axis=1) / total, kin, body[:, None] == body[None, :], {"cosine": cosine}, cut
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import math
 import resource
 import sys
 import time
@@ -142,7 +143,7 @@ def cosine(left: State, right: State) -> float:
         scale = a.norm() * b.norm()
         dot += float(a @ b / scale) * len(a)
         count += len(a)
-    return dot / count
+    return dot / count if math.isfinite(dot) else 0.0  # a tensor that training brought to nought points nowhere
 
 
 def _row(model: Planned, done: Trained, stored: dict[str, State]) -> dict[str, Any]:

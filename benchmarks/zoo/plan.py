@@ -169,13 +169,13 @@ def deep(family: Family, count: int) -> None:
     root = family.root(family.task(), steps=family.steps(400, 1000), hidden=rng.random() < 0.1)
     while len(family.models) < count:
         children = family.models[1:]
-        if children and rng.random() < 0.45:
+        if children and rng.random() < 0.55:
             family.sibling(rng.choice(children))
             continue
         deepest = min(DEEPEST - 1, max(model.generation for model in family.models))
         wanted = deepest if rng.random() < 0.3 else rng.randint(0, deepest)
         parent = rng.choice([model for model in family.models if model.generation == wanted])
-        stride = rng.choice(("tiny", "small", "small", "middle", "middle", "large", "large", "large"))
+        stride = rng.choice(("tiny", "small", "small", "middle", "middle", "large", "large", "large", "large"))
         long = stride in ("middle", "large")
         recipe = family.recipe(stride, family.steps(120, 600) if long else family.steps(60, 400))
         child = family.child(parent, family.other_task(parent.task), recipe)
@@ -222,7 +222,7 @@ def hub(family: Family, count: int) -> None:
     while len(family.models) < count:
         parent = rng.choice([model for model in family.models if model.generation < 3])
         children = [model for model in family.models if model.parent == parent.id]
-        if children and rng.random() < 0.4:
+        if children and rng.random() < 0.5:
             task = rng.choice(children).task.like(rng.choice((0, 1, 2)))
         else:
             task = family.other_task(parent.task)
@@ -258,7 +258,7 @@ def seed_twins(family: Family, count: int) -> None:
         made = family.root(family.other_task(first.task), steps=family.steps(300, 1000), seed=first.seed)
         family.models[-1] = replace(made, twin_of_seed=first.id)
     roots = tuple(family.models)
-    for _ in range(family.rng.randint(1, 4)):
+    for _ in range(family.rng.randint(1, 2)):
         parent = family.rng.choice(roots)
         stride = family.rng.choice(("small", "middle", "large"))
         family.child(parent, family.other_task(parent.task), family.recipe(stride, family.steps(100, 400)))
@@ -282,7 +282,7 @@ TEMPLATES: dict[str, Callable[[Family, int], None]] = {
 REGIMES = {"recipe_twins": "scratch", "seed_twins": "scratch"}
 
 # What each size of zoo holds of each architecture: (template, fewest models, most models), and the effort spent on each model.
-VISION = (("deep", 8, 28), ("deep", 4, 8), ("star", 5, 8), ("hub", 5, 10), ("recipe_twins", 3, 4), ("seed_twins", 2, 2))
+VISION = (("deep", 8, 28), ("deep", 4, 8), ("star", 5, 8), ("hub", 4, 9), ("recipe_twins", 3, 4), ("seed_twins", 2, 2))
 RESTORERS = (("deep", 6, 16), ("star", 5, 9), ("star", 5, 7), ("hub", 4, 8), ("recipe_twins", 4, 5), ("seed_twins", 2, 2))
 LANGUAGE = (("hub", 8, 16), ("hub", 6, 12), ("hub", 4, 7), ("deep", 5, 8), ("star", 5, 6), ("seed_twins", 2, 2))
 MENUS = {"llama": LANGUAGE, "restorer": RESTORERS}

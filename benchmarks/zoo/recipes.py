@@ -43,8 +43,9 @@ REACH = {
     "llama": (1.6, -2.4),
 }
 GROWTH = (0.35, 0.55)
-FASTEST = (0.012, 0.6)  # above these learning rates a network forgets rather than learns
-DECAYS = {"sgd": (0.0, 5e-4, 5e-3, 0.02), "adam": (0.0, 1e-5, 1e-4), "adamw": (0.0, 0.01, 0.05, 0.1)}
+FASTEST = (0.012, 0.3)  # above these learning rates a network forgets rather than learns
+DECAYS = {"sgd": (0.0, 5e-4, 5e-3), "adam": (0.0, 1e-5, 1e-4), "adamw": (0.0, 0.01, 0.05, 0.1)}
+MOMENTUM = 10.0  # the steps that a gradient lives on for, with a momentum of .9
 
 
 def child_recipe(rng: Random, kind: str, stride: str, *, steps: int, batch: int, schedules: tuple[str, ...]) -> Recipe:
@@ -56,13 +57,21 @@ def child_recipe(rng: Random, kind: str, stride: str, *, steps: int, batch: int,
     schedule = rng.choice(schedules)
     lr = math.exp((math.log(distance) - REACH[kind][plain] - GROWTH[plain] * math.log(steps)) / 0.7)
     lr = min(lr * (1.0 if schedule == "constant" else 1.6), FASTEST[plain])
-    decays = DECAYS[optimiser][1:] if stride == "large" else DECAYS[optimiser]
-    return Recipe(optimiser, float(f"{lr:.2e}"), rng.choice(decays), steps, batch, schedule)  # type: ignore[arg-type]
+    lr, decay = float(f"{lr:.2e}"), _decay(rng, optimiser, lr, steps, most=1.0)
+    return Recipe(optimiser, lr, decay, steps, batch, schedule)  # type: ignore[arg-type]
+
+
+def _decay(rng: Random, optimiser: Optimiser, lr: float, steps: int, *, most: float) -> float:
+    """A weight decay that, left to itself, shrinks weights by no more than the exponential of ``-most``."""
+    decay = rng.choice(DECAYS[optimiser])
+    if optimiser == "sgd":
+        decay = min(decay, most / (MOMENTUM * lr * steps))
+    return float(f"{decay:.2e}")
 
 
 def root_recipe(rng: Random, kind: str, *, steps: int, batch: int, schedules: tuple[str, ...]) -> Recipe:
     """A recipe for training from scratch."""
     optimiser: Optimiser = "adamw" if kind in ("vit", "llama", "restorer") else rng.choice(("adamw", "adam", "sgd"))
     lr = {"sgd": 0.05, "adam": 2e-3, "adamw": 2e-3}[optimiser] * math.exp(rng.uniform(-0.6, 0.6))
-    decay = rng.choice(DECAYS[optimiser][:3])
+    decay = _decay(rng, optimiser, lr, steps, most=2.0)
     return Recipe(optimiser, float(f"{lr:.2e}"), decay, steps, batch, rng.choice(schedules))  # type: ignore[arg-type]

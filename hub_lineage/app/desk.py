@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from hub_lineage.errors import LineageError, UsageError
 from hub_lineage.hub import Hub, parse_reference
-from hub_lineage.types import Node, Progress, Trace
+from hub_lineage.types import SCHEMA, Node, Progress, Trace
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,6 +49,13 @@ class Desk:
                 f"Something went wrong that was not foreseen: {type(failure).__name__}.",
                 "The log of the app says where.",
             ), note
+
+    def as_object(self, model: str) -> dict[str, Any]:
+        """The parents and ancestry of a model, or why there are none, as an object of schema hub-lineage/1."""
+        found, _ = self.answer(model)
+        if isinstance(found, LineageError):
+            return {"schema": SCHEMA, "error": {"code": found.code, "message": found.message, "hint": found.hint}}
+        return found.to_dict()
 
     def address(self, node: Node) -> str | None:
         """The page of a model on the Hub; None for a folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -13,7 +14,7 @@ from gradio.events import api as serve_api
 from hub_lineage.app import view
 from hub_lineage.app.desk import Desk
 from hub_lineage.errors import LineageError
-from hub_lineage.types import SCHEMA, Progress, Trace
+from hub_lineage.types import Progress, Trace
 
 
 def _steps(progress: gr.Progress) -> Progress:
@@ -120,44 +121,46 @@ def _results() -> _Parts:
     return _Parts(answer, results, graph, details, again, ranking, evidence, declared, cost, gr.State(), gr.State())
 
 
-def _wire(blocks: gr.Blocks, desk: Desk, ways: _Ways, parts: _Parts) -> None:
-    """What happens on Enter, on a click, on a link with ``?model=``, and by the API."""
+@dataclass(frozen=True)
+class _Deeds:
+    """What the page does when it is used."""
 
-    def ask(text: str, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - how Gradio hands progress in
-        if not text.strip():
-            return _filled(None)
-        return _filled(*desk.answer(text, _steps(progress)))
+    desk: Desk
 
-    def choose(found: Trace | None, event: gr.EventData) -> tuple[Any, Any, str | None]:
+    def ask(self, text: str, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - how Gradio hands progress in
+        """An answer to what stands in the box."""
+        return _filled(*self.desk.answer(text, _steps(progress))) if text.strip() else _filled(None)
+
+    def choose(self, found: Trace | None, event: gr.EventData) -> tuple[Any, Any, str | None]:
+        """What is known of a node, and whether one can go on from it."""
         node = view.find(found, str(event.id)) if found else None
         if not found or not node:
             return _HINT, gr.Button(visible=False), None
         useful = node.kind == "model" and node.id != found.child.id
-        return view.details(found, node, desk.address(node)), gr.Button(visible=useful), node.id
+        return view.details(found, node, self.desk.address(node)), gr.Button(visible=useful), node.id
 
-    def linked(request: gr.Request) -> Any:
-        # Without a link's model nothing may change: someone may be typing already.
+    def link(self, request: gr.Request) -> Any:
+        """The model that the page's address names; without one nothing may change, as someone may be typing already."""
         return str(request.query_params.get("model", ""))[:500] or gr.skip()
 
-    def opened(request: gr.Request, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - as above
-        text = linked(request)
-        return ask(text, progress) if isinstance(text, str) else [gr.skip()] * len(parts.all())
+    def follow(self, request: gr.Request, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - as above
+        """An answer about the model that the page's address names."""
+        text = self.link(request)
+        return self.ask(text, progress) if isinstance(text, str) else [gr.skip()] * len(_Parts.__dataclass_fields__)
 
-    def api(model: str) -> dict[str, Any]:
-        """The parents and ancestry of a model, as an object of schema hub-lineage/1."""
-        found, _ = desk.answer(model)
-        if isinstance(found, LineageError):
-            return {"schema": SCHEMA, "error": {"code": found.code, "message": found.message, "hint": found.hint}}
-        return found.to_dict()
 
-    quiet: dict[str, Any] = {"api_visibility": "private"}
-    asking: dict[str, Any] = {"fn": ask, "inputs": ways.box, "outputs": parts.all(), "show_progress_on": parts.answer, **quiet}
+def _wire(blocks: gr.Blocks, desk: Desk, ways: _Ways, parts: _Parts) -> None:
+    """What happens on Enter, on a click, on a link with ``?model=``, and by the API."""
+    deeds = _Deeds(desk)
+    private: dict[str, Any] = {"api_visibility": "private"}
+    quiet: dict[str, Any] = {**private, "show_progress": "hidden"}
+    filling: dict[str, Any] = {**private, "outputs": parts.all(), "show_progress_on": parts.answer}
+    asking: dict[str, Any] = {**filling, "fn": deeds.ask, "inputs": ways.box}
     gr.on([ways.box.submit, ways.go.click], **asking)
     for button in ways.examples:
-        button.click(lambda name=button.value: name, outputs=ways.box, show_progress="hidden", **quiet).then(**asking)
-    parts.again.click(lambda name: name, parts.chosen, ways.box, show_progress="hidden", **quiet).then(**asking)
-    picked = [parts.details, parts.again, parts.chosen]
+        button.click(partial(str, button.value), outputs=ways.box, **quiet).then(**asking)
+    parts.again.click(str, parts.chosen, ways.box, **quiet).then(**asking)
     for shown in (parts.graph, parts.ranking):
-        shown.select(choose, parts.found, picked, show_progress="hidden", **quiet)
-    blocks.load(linked, outputs=ways.box, show_progress="hidden", **quiet).then(**{**asking, "fn": opened, "inputs": None})
-    serve_api(api, api_name="trace")
+        shown.select(deeds.choose, parts.found, [parts.details, parts.again, parts.chosen], **quiet)
+    blocks.load(deeds.link, outputs=ways.box, **quiet).then(deeds.follow, **filling)
+    serve_api(desk.as_object, api_name="trace")

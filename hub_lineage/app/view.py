@@ -67,7 +67,8 @@ def ranking(trace: Trace) -> str:
         return '<h3>Candidates</h3><p class="hl-none">None: no known model can be compared with this one.</p>'
     rows = "".join(_ranked(candidate) for candidate in trace.candidates)
     head = '<tr><th class="hl-num">#</th><th>Model</th><th>Is the parent</th><th>Kinship</th><th>Relation</th></tr>'
-    return f'<h3>Candidates</h3><div class="hl-scroll"><table class="hl-table"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    table = f'<table class="hl-table"><thead>{head}</thead><tbody>{rows}</tbody></table>'
+    return f'<h3>Candidates</h3><div class="hl-scroll">{table}</div>'
 
 
 def _ranked(candidate: Candidate) -> str:

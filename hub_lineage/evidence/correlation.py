@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hub_lineage.family import Family, Matrix
+from hub_lineage.family import Family, Matrix, ranks
 
 TURNS = 24
 """Permutations that make a null."""
@@ -29,17 +29,11 @@ def cues(family: Family) -> dict[str, Matrix]:
         "cosine_spread": spread,
         "times_nearest": np.log(np.maximum(away, 1e-9) / np.maximum(nearest, 1e-9)),
         "times_nearest_of_candidate": np.log(np.maximum(away, 1e-9) / np.maximum(from_candidate, 1e-9)),
-        "cosine_rank": _ranks(away),
-        "distance_rank": _ranks(distance),
+        "cosine_rank": ranks(away),
+        "distance_rank": ranks(distance),
         "times_nearest_distance": np.log(np.maximum(distance, 1e-9) / np.maximum(distance.min(axis=1, keepdims=True), 1e-9)),
         "relative_distance": np.where(np.isfinite(distance), distance, 0.0) / norms[:, None],
     }
-
-
-def _ranks(away: Matrix) -> Matrix:
-    """Place of each candidate in its row, 0 for the nearest."""
-    ranks: Matrix = away.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float64)
-    return ranks
 
 
 def null(family: Family, child: int) -> tuple[Matrix, Matrix]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hub_lineage.family import Family, Matrix
+from hub_lineage.family import Family, Matrix, ranks
 from hub_lineage.read import dtypes
 from hub_lineage.types import Floats
 
@@ -30,7 +30,7 @@ def cues(family: Family) -> dict[str, Matrix]:
     found = {
         "equal_share": same,
         "log_times_fewest_different": np.log(np.maximum(np.where(np.isfinite(different), different, 1.0), 1e-6) / nearest),
-        "difference_rank": different.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float64),
+        "difference_rank": ranks(different),
     }
     discrete = count > 2 and bool(np.median(same[~np.eye(count, dtype=bool)]) > _DISCRETE)
     votes = _votes(rounded[:, sites]) if discrete else np.full((count, count), 0.5)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hub_lineage.family import Family, Matrix
+from hub_lineage.family import Family, Matrix, ranks
 
 
 def cues(family: Family) -> dict[str, Matrix]:
@@ -25,7 +25,7 @@ def cues(family: Family) -> dict[str, Matrix]:
     by_angle = -np.log(np.clip(family.cosine, 1e-3, 1.0))  # adds up along paths whatever uniform shrinkage there was
     found = {
         "log_norm_ratio": np.log(norms[:, None] / norms[None, :]),
-        "norm_rank": _everywhere(norms.argsort(kind="stable").argsort(kind="stable") / count),
+        "norm_rank": _everywhere(ranks(norms) / count),
         "increment_along_candidate": along / np.sqrt(steps) / norms[None, :],
         "increment_along_child": along.T / np.sqrt(steps) / norms[:, None],
         "shorter_in": _tensor_votes(family),
@@ -52,7 +52,7 @@ def placed(name: str, distance: Matrix, joined: Joined) -> dict[str, Matrix]:
         name: _everywhere(pendant / span),
         f"{name}_share": pendant[None, :] / steps,
         f"{name}_share_of_child": pendant[:, None] / steps,
-        f"{name}_rank": _everywhere(pendant.argsort(kind="stable").argsort(kind="stable").astype(np.float64)),
+        f"{name}_rank": _everywhere(ranks(pendant)),
         f"{name}_between": joined.between[:count, :count] / steps,
         f"{name}_joints": joined.joints[:count, :count],
     }

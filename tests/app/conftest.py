@@ -54,7 +54,9 @@ def serving(*command: str, **environment: str) -> Iterator[str]:
         assert process.stdout is not None
         try:
             found = (re.search(r"The app is at (http://127\.0\.0\.1:\d+)", line) for line in process.stdout)
-            yield next(match[1] for match in found if match)
+            address = next((match[1] for match in found if match), None)
+            assert address, f"{command} ended before it served"
+            yield address
         finally:
             process.terminate()
 

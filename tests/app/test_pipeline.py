@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +68,11 @@ def test_the_demonstration_ends_in_an_app_with_examples(page: Page, family: Path
         page.goto(address)
         page.get_by_role("button", name=CHILD, exact=True).click()
         expect(page.locator("#hl-ranking tbody tr").first).to_contain_text("bob/left-one")
+
+
+def test_a_port_that_is_taken_is_told(address: str) -> None:
+    command = [sys.executable, "-m", "hub_lineage.cli", "app", "--port", address.rpartition(":")[2]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "is taken" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -113,7 +113,7 @@ def test_packed_values_by_slow_shifting(word: str, data: bytes) -> None:
 @pytest.mark.parametrize("word", dtypes.FORMATS)
 def test_every_word_is_the_format_s_and_has_its_width(word: str) -> None:
     data = bytes(dtypes.FORMATS[word].bits)
-    ((name, description),) = safetensors.deserialize(by_hand(word, 8, data))
+    ((name, description),) = safetensors.deserialize(by_hand(word, 8, data))  # type: ignore[no-untyped-call]
     assert (name, description["dtype"], description["shape"]) == ("it", word, [8])
     (found,) = read_index(Memory({"model.safetensors": by_hand(word, 8, data)}))
     assert (found.dtype, found.shape, found.stop - found.start) == (word, (8,), len(data))

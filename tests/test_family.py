@@ -1,0 +1,120 @@
+"""Families against slow loops over their values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub_lineage.family import Family, gather, ranks
+from hub_lineage.types import Fingerprint
+from tests.simulated import Values, family_of, fingerprint_of, tree
+from tests.strategies import OFTEN, SELDOM, orders, seeds
+
+MIXED = ((6, 5), (4, 3, 3, 3), (9, 7))
+
+
+def slow(models: list[Values]) -> tuple[list[list[list[float]]], list[list[float]], list[list[float]]]:
+    """Cosines by tensor, then pooled Gram matrix and pooled squared distance, one pair of numbers at a time."""
+    count, kinds = len(models), range(len(models[0]))
+    flat = [[tensor.astype(np.float32).astype(float).reshape(-1).tolist() for tensor in model] for model in models]
+    centred = [[[x - sum(v) / len(v) for x in v] for v in model] for model in flat]
+    dot = [
+        [[sum(a * b for a, b in zip(centred[i][t], centred[j][t], strict=True)) for j in range(count)] for i in range(count)]
+        for t in kinds
+    ]
+    cosines = [[[dot[t][i][j] / (dot[t][i][i] * dot[t][j][j]) ** 0.5 for j in range(count)] for i in range(count)] for t in kinds]
+    total = sum(len(v) for v in flat[0])
+    scale = [sum(dot[t][k][k] for k in range(count)) / (count * len(flat[0][t])) for t in kinds]
+    gram = [[sum(dot[t][i][j] / scale[t] for t in kinds) / total for j in range(count)] for i in range(count)]
+    distance = [[gram[i][i] + gram[j][j] - 2 * gram[i][j] for j in range(count)] for i in range(count)]
+    return cosines, gram, distance
+
+
+@given(seeds)
+@SELDOM
+def test_products_are_those_of_slow_loops(seed: int) -> None:
+    models = tree([-1, 0, 0, 1, -1], [1.0, 0.5, 0.1, 2.0, 3.0], seed, MIXED)
+    family = family_of(models)
+    cosines, gram, distance = slow(models)
+    np.testing.assert_allclose(family.cosines, cosines, atol=1e-5)
+    np.testing.assert_allclose(family.gram, gram, atol=1e-5)
+    np.testing.assert_allclose(family.distance, distance, atol=1e-5)
+    norms = np.sqrt(np.diagonal(gram))
+    np.testing.assert_allclose(family.cosine, np.array(gram) / norms[:, None] / norms[None, :], atol=1e-5)
+    assert np.mean(np.diagonal(family.gram)) == pytest.approx(1.0)
+
+
+def test_kernels_and_sizes_are_those_of_the_shapes() -> None:
+    family = family_of(tree([-1], [1.0], shapes=MIXED))
+    assert family.kernels == (1, 9, 1)
+    assert family.sizes.tolist() == [30, 108, 63]
+    assert len(family) == 1
+
+
+def test_a_constant_tensor_counts_for_nothing() -> None:
+    models = tree([-1, 0], [1.0, 0.5], shapes=MIXED)
+    constant = [[*model[:2], np.full((9, 7), 3.0)] for model in models]
+    family = family_of(constant)
+    assert not family.cosines[2].any()
+    assert np.isfinite(family.gram).all()
+    np.testing.assert_allclose(family.cosine, family_of([model[:2] for model in models]).cosine, atol=1e-6)
+
+
+def reordered(fingerprint: Fingerprint, order: list[int]) -> Fingerprint:
+    return replace(fingerprint, samples=tuple(fingerprint.samples[i] for i in order))
+
+
+@given(st.permutations(range(6)), st.floats(0.0, 1.0), seeds)
+@OFTEN
+def test_tensors_of_one_shape_find_one_another_in_any_order(order: list[int], step: float, seed: int) -> None:
+    shapes = [(20, 20)] * 6
+    parent, child = tree([-1, 0], [1.0, step], seed, shapes)
+    straight = gather([fingerprint_of(parent), fingerprint_of(child)])
+    turned = gather([fingerprint_of(parent), reordered(fingerprint_of(child), order)])
+    for one, other in zip(straight.raw, turned.raw, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_strangers_keep_the_order_they_have() -> None:
+    one, other = (fingerprint_of(model) for model in tree([-1, -1], [1.0, 1.0], shapes=[(30, 30)] * 8))
+    family = gather([one, other])
+    assert all(np.array_equal(tensor[1].tobytes(), sample.raw) for tensor, sample in zip(family.raw, other.samples, strict=True))
+
+
+def test_some_of_a_family_are_the_rows_asked_for() -> None:
+    family = family_of(tree([-1, 0, 0, 1], [1.0, 0.5, 0.5, 0.5]))
+    part = family.only(np.array([3, 0]))
+    assert len(part) == 2
+    np.testing.assert_array_equal(part.raw[1], family.raw[1][[3, 0]])
+
+
+def _other(**changes: Any) -> Fingerprint:
+    return replace(fingerprint_of(tree([-1], [1.0])[0]), **changes)
+
+
+@pytest.mark.parametrize("other", [_other(architecture="another"), _other(scheme="hl2")])
+def test_what_cannot_be_compared_is_refused(other: Fingerprint) -> None:
+    with pytest.raises(ValueError, match="can't be compared"):
+        gather([_other(), other])
+    with pytest.raises(ValueError, match="can't be compared"):
+        gather([])
+
+
+@given(st.lists(st.integers(0, 4) | st.just(float("inf")), min_size=1, max_size=9), st.data())
+@OFTEN
+def test_ranks_count_the_smaller_ones_whatever_their_order(figures: list[float], data: st.DataObject) -> None:
+    found = ranks(np.array([figures, figures[::-1]], dtype=np.float64))
+    expected = [sum(other < one for other in figures) for one in figures]
+    assert found.tolist() == [expected, expected[::-1]]
+    order = data.draw(orders(len(figures)))
+    np.testing.assert_array_equal(ranks(np.array(figures)[order]), found[0][order])
+
+
+def test_storage_is_the_dtype_of_most_values() -> None:
+    assert family_of(tree([-1, 0], [1.0, 0.1]), "BF16").storage == ("BF16", "BF16")
+    assert isinstance(family_of(tree([-1], [1.0])), Family)

@@ -1,0 +1,292 @@
+"""What a fingerprint depends on, which values it holds, and how it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+
+from hub_lineage.errors import BadWeights
+from hub_lineage.family import gather
+from hub_lineage.fingerprint import (
+    RUN_LENGTH,
+    RUNS,
+    choose,
+    decode,
+    digest,
+    encode,
+    read_fingerprint,
+    runs_of,
+    short_vector,
+    standardised,
+    values,
+)
+from hub_lineage.hub import LocalSource
+from hub_lineage.read import dtypes
+from hub_lineage.read.safetensors import read_index
+from hub_lineage.tensors import body
+from hub_lineage.testing import llama_shapes, sparse_model, write_model
+from hub_lineage.types import Fingerprint, Reference, Sample, Tensor
+from tests.golden.make_fingerprint import GOLDEN, golden_model
+from tests.simulated import Memory, fingerprint_of, tree
+from tests.strategies import OFTEN, SELDOM, fingerprints, names, seeds
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+def local(folder: Path) -> LocalSource:
+    return LocalSource(Reference(str(folder), local=True))
+
+
+def fingerprint(weights: Weights) -> Fingerprint:
+    return read_fingerprint(Memory({"model.safetensors": save(dict(weights))}))
+
+
+def network(seed: int, layers: int = 4, dtype: Any = np.float32) -> dict[str, NDArray[Any]]:
+    """Convolutions and matrices, long ones and short ones, several of one shape, with a head, a norm and a counter."""
+    random = np.random.default_rng(seed)
+    shapes: dict[str, tuple[int, ...]] = {"stem.weight": (24, 3, 3, 3), "head.weight": (7, 90)}
+    for i in range(layers):
+        shapes |= {f"block.{i}.up.weight": (180, 90), f"block.{i}.down.weight": (90, 180), f"block.{i}.norm.weight": (90,)}
+    weights: dict[str, NDArray[Any]] = {name: random.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+    return weights | {"counter": np.array(3)}
+
+
+@given(seeds, st.data())
+@SELDOM
+def test_no_name_changes_a_fingerprint_of_few_tensors(seed: int, data: st.DataObject) -> None:
+    weights = network(seed)
+    renamed = data.draw(
+        st.lists(names, min_size=len(weights), max_size=len(weights), unique=True).filter(lambda n: "__metadata__" not in n)
+    )
+    order = data.draw(st.permutations(list(weights.values())))
+    assert digest(fingerprint(dict(zip(renamed, order, strict=True)))) == digest(fingerprint(weights))
+
+
+@given(st.data())
+@SELDOM
+def test_names_that_keep_the_order_of_blocks_change_nothing_however_many(data: st.DataObject) -> None:
+    weights = network(0, layers=40)
+    prefix = data.draw(st.sampled_from(["model.layers", "transformer.h", "x"]))
+    renamed = {name.replace("block", prefix).replace(".norm", ".ln"): tensor for name, tensor in weights.items()}
+    shuffled = {name: renamed[name] for name in data.draw(st.permutations(list(renamed)))}
+    assert digest(fingerprint(shuffled)) == digest(fingerprint(weights))
+
+
+@given(shards=st.integers(1, 6), seed=seeds)
+@SELDOM
+def test_shards_and_file_names_change_nothing(tmp_path_factory: pytest.TempPathFactory, shards: int, seed: int) -> None:
+    weights, folder = network(seed), tmp_path_factory.mktemp("model")
+    backwards = dict(reversed(weights.items()))
+    found = read_fingerprint(local(write_model(folder, backwards, shards=shards, metadata={"some": "words"})))
+    assert digest(found) == digest(fingerprint(weights))
+    assert found.parameters == sum(tensor.size for tensor in weights.values())
+    other = read_fingerprint(Memory({"deep/er/weights.safetensors": save(dict(weights)), "README.md": b"words"}))
+    assert digest(other) == digest(found)
+    assert encode(other) == encode(read_fingerprint(Memory({"a.safetensors": save(dict(weights))})))
+
+
+def test_the_layout_of_the_container_changes_nothing() -> None:
+    straight = save(network(1))
+    length = int.from_bytes(straight[:8], "little")
+    padded = (length + 4096).to_bytes(8, "little") + straight[8 : 8 + length] + b" " * 4096 + straight[8 + length :]
+    assert digest(read_fingerprint(Memory({"model.safetensors": padded}))) == digest(fingerprint(network(1)))
+
+
+def test_one_value_changes_it() -> None:
+    weights = network(2)
+    before = digest(fingerprint(weights))
+    weights["stem.weight"][3, 1, 2, 0] += 1
+    assert digest(fingerprint(weights)) != before
+
+
+def test_what_is_left_out_does_not_change_it() -> None:
+    weights = network(3)
+    other = {**weights, "head.weight": np.zeros((11, 90), np.float32), "block.0.norm.weight": np.zeros(90, np.float32)}
+    assert digest(fingerprint(other)) == digest(fingerprint(weights))
+
+
+@pytest.mark.parametrize(("word", "dtype"), [("F16", np.float16), ("BF16", ml_dtypes.bfloat16)])
+def test_two_storages_of_one_model_are_equal_up_to_rounding(tmp_path: Path, word: str, dtype: Any) -> None:
+    weights = network(4)
+    full = read_fingerprint(local(write_model(tmp_path / "full", weights)))
+    half = read_fingerprint(local(write_model(tmp_path / "half", weights, dtype=dtype)))
+    assert (full.architecture, full.dtype, half.dtype) == (half.architecture, "F32", word)
+    for one, other in zip(full.samples, half.samples, strict=True):
+        assert (one.dtype, other.dtype) == ("F32", word)
+        np.testing.assert_array_equal(dtypes.round_to(word, values(one)), values(other))
+        assert np.any(values(one) != values(other))
+
+
+@pytest.mark.parametrize("layers", [1, 4, 45])
+def test_the_sampled_values_are_the_tensors_own(tmp_path: Path, layers: int) -> None:
+    folder = write_model(tmp_path, network(5, layers), shards=3)
+    whole = {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
+    counts = {tensor.name: count for tensor, count in choose(body(read_index(local(folder))))}
+    found = read_fingerprint(local(folder))
+    assert {sample.label for sample in found.samples} == set(counts)
+    for sample in found.samples:
+        flat = whole[sample.label].reshape(-1)
+        expected = [flat[i] for first, last in runs_of(sample.shape, counts[sample.label]) for i in range(first, last)]
+        np.testing.assert_array_equal(values(sample), expected)
+
+
+@pytest.mark.parametrize("word", ["F4", "F6_E2M3", "F8_E4M3"])
+def test_sampled_values_of_packed_dtypes_are_the_tensors_own(word: str) -> None:
+    bits, shape = dtypes.FORMATS[word].bits, (1000, 400)
+    data = np.random.default_rng(0).integers(0, 256, 400_000 * bits // 8, dtype=np.uint8).tobytes()
+    header = f'{{"it":{{"dtype":"{word}","shape":[1000,400],"data_offsets":[0,{len(data)}]}}}}'.encode()
+    source = Memory({"model.safetensors": len(header).to_bytes(8, "little") + header + data})
+    (sample,) = read_fingerprint(source).samples
+    whole = np.nan_to_num(dtypes.decode(word, data))
+    np.testing.assert_array_equal(values(sample), np.concatenate([whole[first:last] for first, last in runs_of(shape, RUNS)]))
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=4).map(tuple), st.integers(1, RUNS))
+@OFTEN
+def test_runs_lie_within_apart_and_at_whole_bytes(shape: tuple[int, ...], count: int) -> None:
+    elements = int(np.prod(shape, dtype=np.int64))
+    runs = runs_of(shape, count)
+    assert runs == runs_of(shape, count)
+    if elements <= count * RUN_LENGTH:
+        assert runs == [(0, elements)]
+        return
+    assert len(runs) == count
+    assert all(last - first == RUN_LENGTH and first % 8 == 0 for first, last in runs)
+    assert runs[0][0] >= 0
+    assert runs[-1][1] <= elements
+    assert all(before[1] <= after[0] for before, after in pairwise(runs))
+
+
+def test_runs_of_two_shapes_lie_elsewhere() -> None:
+    assert runs_of((4096, 1000), 4) != runs_of((1000, 4096), 4)
+
+
+def as_tensors(shapes: Mapping[str, tuple[int, ...]]) -> list[Tensor]:
+    return [Tensor(name, "F16", shape, "x.safetensors", 0, 0) for name, shape in shapes.items()]
+
+
+def test_a_model_of_291_tensors_needs_at_most_64_runs_over_all_its_depth() -> None:
+    shapes = llama_shapes()
+    assert len(shapes) == 291
+    chosen = choose(body(as_tensors(shapes)))
+    assert RUNS - 8 <= sum(count for _, count in chosen) <= RUNS
+    depths = {int(tensor.name.split(".")[2]) for tensor, _ in chosen}
+    assert len(depths) > 20
+    assert min(depths) < 4
+    assert max(depths) > 27
+    assert {tensor.name.split(".")[4] for tensor, _ in chosen} == {name.split(".")[4] for name in shapes if "_proj" in name}
+
+
+@given(st.lists(st.tuples(st.sampled_from([5, 6, 7, 8, 40, 300]), st.integers(5, 90)), min_size=1, max_size=200))
+@OFTEN
+def test_no_network_needs_more_runs_and_none_is_chosen_twice(shapes: Sequence[tuple[int, int]]) -> None:
+    weights = body(as_tensors({f"layer.{i}.weight": shape for i, shape in enumerate(shapes)}))
+    chosen = choose(weights)
+    found = [tensor.name for tensor, _ in chosen]
+    assert len(set(found)) == len(found)
+    assert found == [tensor.name for tensor in weights if tensor.name in set(found)]
+    assert sum(count for _, count in chosen) <= RUNS
+    assert len(found) == len(weights) if len(weights) <= RUNS else len(found) > RUNS // 3
+
+
+def test_a_large_model_is_read_by_parts_alone(tmp_path: Path) -> None:
+    folder = sparse_model(tmp_path, llama_shapes(layers=24, hidden=1024, inner=2816), shards=2)
+    source = local(folder)
+    found = read_fingerprint(source)
+    assert sum(len(sample.raw) for sample in found.samples) <= RUNS * RUN_LENGTH * 2
+    assert source.cost().bytes_read < 400_000 < source.cost().bytes_total / 1000
+
+
+def test_short_vectors_are_of_unit_norm_and_near_the_pooled_correlation() -> None:
+    family = [fingerprint_of(model) for model in tree([-1, 0, 0, 1, -1], [1.0, 0.3, 0.8, 0.5, 1.0])]
+    short = np.stack([short_vector(one).astype(np.float64) for one in family])
+    assert short.shape == (5, 1024)
+    np.testing.assert_allclose(np.linalg.norm(short, axis=1), 1.0, atol=2e-3)
+    pooled = gather(family).cosines
+    sizes = gather(family).sizes
+    np.testing.assert_allclose(short @ short.T, np.average(pooled, axis=0, weights=sizes), atol=0.1)
+
+
+def test_a_short_model_s_short_vector_is_filled_up_and_a_constant_one_s_is_zero() -> None:
+    vector = short_vector(fingerprint_of(tree([-1], [1.0], shapes=[(5, 6)])[0]))
+    assert vector.dtype == np.float16
+    assert np.count_nonzero(vector) <= 30
+    assert not vector[30:].any()
+    assert not short_vector(fingerprint_of([np.full((5, 6), 2.0)])).any()
+
+
+def test_what_is_not_finite_counts_as_zero() -> None:
+    raw = np.array([1.0, np.nan, np.inf, -np.inf, 3e38, -2.0], np.float32)
+    assert values(Sample((2, 3), "F32", raw.tobytes())).tolist() == [1.0, 0, 0, 0, 0, -2.0]
+    assert values(Sample((1, 2), "F64", np.array([1e300, 1e8]).tobytes())).tolist() == [0, 0]
+
+
+@given(st.lists(st.floats(-(2.0**26), 2.0**26, width=32), min_size=2, max_size=50))
+@OFTEN
+def test_standardised_values_have_no_mean_and_one_root_mean_square(sampled: list[float]) -> None:
+    found = standardised(np.array(sampled, np.float32)).astype(np.float64)
+    assert np.isfinite(found).all()
+    assert not found.any() or np.sqrt(np.mean(np.square(found))) == pytest.approx(1.0, abs=1e-3)
+
+
+@given(fingerprints())
+@OFTEN
+def test_what_is_stored_comes_back(one: Fingerprint) -> None:
+    back = decode(encode(one))
+    assert (back.scheme, back.architecture, back.parameters) == (one.scheme, one.architecture, one.parameters)
+    assert [(s.shape, s.dtype, s.raw, s.label) for s in back.samples] == [(s.shape, s.dtype, s.raw, s.label) for s in one.samples]
+    assert digest(back) == digest(one)
+
+
+@given(st.binary(max_size=60), st.booleans())
+@OFTEN
+def test_what_was_never_stored_is_refused_in_words(stored: bytes, start: bool) -> None:
+    whole = (b"HLFP\x01" + len(stored).to_bytes(4, "little") if start else b"") + stored
+    with pytest.raises(BadWeights) as caught:
+        decode(whole)
+    assert caught.value.hint
+
+
+@given(st.integers(0, 300), st.binary(min_size=1, max_size=3))
+@OFTEN
+def test_a_stored_fingerprint_cut_or_lengthened_is_refused(place: int, more: bytes) -> None:
+    stored = encode(fingerprint_of(tree([-1], [1.0], shapes=[(5, 6)])[0]))
+    for changed in (stored[: min(place, len(stored) - 1)], stored + more):
+        with pytest.raises(BadWeights):
+            decode(changed)
+
+
+@pytest.mark.parametrize("head", ["[" * 50_000, "[]", "7", '{"samples":7}', '{"samples":[[7,7,7,7]]}', "{}"])
+def test_odd_heads_are_refused(head: str) -> None:
+    with pytest.raises(BadWeights):
+        decode(b"HLFP\x01" + len(head).to_bytes(4, "little") + head.encode())
+
+
+def test_a_fingerprint_of_the_first_version_is_read_for_ever() -> None:
+    stored = GOLDEN.read_bytes()
+    kept = decode(stored)
+    assert encode(kept) == stored
+    assert digest(kept) == "c023807da180a8bd87969c4ec7ee4935"
+    assert (kept.scheme, kept.architecture, kept.parameters, kept.dtype) == ("hl1", "4123444227ab4b2a", 3530, "F32")
+    assert [(s.label, s.shape, s.dtype) for s in kept.samples] == [
+        ("stem.weight", (30, 3, 3, 3), "BF16"),
+        ("blocks.0.weight", (40, 30), "F32"),
+        ("blocks.1.weight", (40, 30), "F32"),
+    ]
+
+
+def test_the_scheme_samples_what_it_always_sampled() -> None:
+    assert encode(fingerprint(golden_model())) == GOLDEN.read_bytes()
+    large = np.arange(3_000_000, dtype=np.float32).reshape(1500, 2000)
+    (sample,) = fingerprint({"it": large}).samples
+    assert values(sample)[::RUN_LENGTH][:5].tolist() == [27176, 80944, 136432, 156320, 199120]

@@ -1,0 +1,199 @@
+"""What belongs to a body and what its key depends on, told on the shapes of real architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub_lineage.tensors import architecture_key, body
+from hub_lineage.types import Tensor
+from tests.strategies import OFTEN, names
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def tensors(shapes: Shapes, dtype: str = "F32") -> list[Tensor]:
+    return [Tensor(name, dtype, shape, "model.safetensors", 0, 0) for name, shape in shapes.items()]
+
+
+def key(shapes: Shapes) -> str:
+    return architecture_key(body(tensors(shapes)))
+
+
+def llama(vocabulary: int = 32_000, head: int | None = None, layers: int = 3, inner: int = 1376) -> dict[str, tuple[int, ...]]:
+    """Grouped-query attention: keys and values are narrower than the model."""
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, 512)}
+    for i in range(layers):
+        block = f"model.layers.{i}"
+        shapes |= {
+            f"{block}.input_layernorm.weight": (512,),
+            f"{block}.self_attn.q_proj.weight": (512, 512),
+            f"{block}.self_attn.k_proj.weight": (96, 512),
+            f"{block}.self_attn.v_proj.weight": (96, 512),
+            f"{block}.self_attn.o_proj.weight": (512, 512),
+            f"{block}.mlp.gate_proj.weight": (inner, 512),
+            f"{block}.mlp.up_proj.weight": (inner, 512),
+            f"{block}.mlp.down_proj.weight": (512, inner),
+        }
+    return shapes | {"model.norm.weight": (512,), "lm_head.weight": (head or vocabulary, 512)}
+
+
+def resnet(vocabulary: int = 0, head: int = 1000, widths: Sequence[int] = (64, 128, 256)) -> dict[str, tuple[int, ...]]:
+    """Bottleneck blocks with convolutions of 1 x 1."""
+    shapes: dict[str, tuple[int, ...]] = {"conv1.weight": (64, 3, 7, 7), "bn1.weight": (64,)}
+    before = 64
+    for stage, width in enumerate(widths):
+        for block in range(2):
+            name = f"layer{stage}.{block}"
+            shapes |= {
+                f"{name}.conv1.weight": (width, before, 1, 1),
+                f"{name}.conv2.weight": (width, width, 3, 3),
+                f"{name}.conv3.weight": (4 * width, width, 1, 1),
+                f"{name}.bn3.running_mean": (4 * width,),
+                f"{name}.bn3.num_batches_tracked": (),
+            }
+            if block == 0:
+                shapes[f"{name}.downsample.0.weight"] = (4 * width, before, 1, 1)
+            before = 4 * width
+    return shapes | {"fc.weight": (head, before), "fc.bias": (head,)}
+
+
+def vit(vocabulary: int = 197, head: int = 1000, layers: int = 3, inner: int = 768) -> dict[str, tuple[int, ...]]:
+    """Fused query, key and value; tables of positions and of the class."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "cls_token": (1, 1, 192),
+        "pos_embed": (1, vocabulary, 192),
+        "patch_embed.proj.weight": (192, 3, 16, 16),
+    }
+    for i in range(layers):
+        shapes |= {
+            f"blocks.{i}.norm1.weight": (192,),
+            f"blocks.{i}.attn.qkv.weight": (576, 192),
+            f"blocks.{i}.attn.proj.weight": (192, 192),
+            f"blocks.{i}.mlp.fc1.weight": (inner, 192),
+            f"blocks.{i}.mlp.fc2.weight": (192, inner),
+        }
+    return shapes | {"head.weight": (head, 192)}
+
+
+def gpt2(vocabulary: int = 50_257, head: int = 50_257, layers: int = 3, inner: int = 3072) -> dict[str, tuple[int, ...]]:
+    """Matrices transposed, query, key and value fused."""
+    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (vocabulary, 768), "wpe.weight": (1024, 768)}
+    for i in range(layers):
+        shapes |= {
+            f"h.{i}.ln_1.weight": (768,),
+            f"h.{i}.attn.c_attn.weight": (768, 2304),
+            f"h.{i}.attn.c_proj.weight": (768, 768),
+            f"h.{i}.mlp.c_fc.weight": (768, inner),
+            f"h.{i}.mlp.c_proj.weight": (inner, 768),
+        }
+    return shapes | {"lm_head.weight": (head, 768)}
+
+
+def mlp(vocabulary: int = 0, head: int = 10, widths: Sequence[int] = (300, 100)) -> dict[str, tuple[int, ...]]:
+    sizes = [784, *widths, head]
+    return {f"{i}.weight": (after, before) for i, (before, after) in enumerate(pairwise(sizes))}
+
+
+KINDS: dict[str, tuple[Callable[..., dict[str, tuple[int, ...]]], set[str]]] = {
+    "llama": (llama, {"model.embed_tokens.weight", "lm_head.weight"}),
+    "resnet": (resnet, {"fc.weight"}),
+    "vit": (vit, {"cls_token", "pos_embed", "head.weight"}),
+    "gpt2": (gpt2, {"wte.weight", "wpe.weight", "lm_head.weight"}),
+    "mlp": (mlp, {"2.weight"}),
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+@kinds
+def test_head_and_vocabulary_are_left_out_and_nothing_else(kind: str) -> None:
+    build, outside = KINDS[kind]
+    shapes = build()
+    matrices = {name for name, shape in shapes.items() if len(shape) > 1}
+    assert {tensor.name for tensor in body(tensors(shapes))} == matrices - outside
+
+
+@kinds
+@given(st.data())
+@OFTEN
+def test_no_name_and_no_order_changes_the_body_or_its_key(kind: str, data: st.DataObject) -> None:
+    shapes = KINDS[kind][0]()
+    given_names = data.draw(st.lists(names, min_size=len(shapes), max_size=len(shapes), unique=True))
+    renamed = dict(zip(given_names, data.draw(st.permutations(list(shapes.values()))), strict=True))
+    assert sorted(t.shape for t in body(tensors(renamed))) == sorted(t.shape for t in body(tensors(shapes)))
+    assert key(renamed) == key(shapes)
+
+
+@kinds
+@given(head=st.integers(1, 200).map(lambda n: 2 * n + 6001), vocabulary=st.integers(1, 200).map(lambda n: 2 * n + 7001))
+@OFTEN
+def test_another_head_and_vocabulary_leave_the_key(kind: str, head: int, vocabulary: int) -> None:
+    build = KINDS[kind][0]
+    assert key(build(vocabulary, head)) == key(build())
+
+
+@kinds
+@pytest.mark.parametrize("head", [1, 2, 3, 10, 37, 101, 1000])
+def test_small_heads_leave_the_key(kind: str, head: int) -> None:
+    assert key(KINDS[kind][0](head=head)) == key(KINDS[kind][0]())
+
+
+@kinds
+@given(st.data())
+@OFTEN
+def test_another_shape_in_the_body_changes_the_key(kind: str, data: st.DataObject) -> None:
+    shapes = KINDS[kind][0]()
+    name = data.draw(st.sampled_from(sorted(t.name for t in body(tensors(shapes)))))
+    place = data.draw(st.integers(0, len(shapes[name]) - 1))
+    changed = {**shapes, name: tuple(size + (i == place) for i, size in enumerate(shapes[name]))}
+    assert key(changed) != key(shapes)
+    assert key({other: shape for other, shape in shapes.items() if other != name}) != key(shapes)
+
+
+def test_width_and_depth_change_the_key() -> None:
+    found = [
+        llama(),
+        llama(layers=4),
+        llama(inner=1380),
+        vit(),
+        vit(layers=4),
+        vit(inner=384),
+        gpt2(),
+        gpt2(layers=2),
+        resnet(),
+        mlp(),
+    ]
+    assert len({key(shapes) for shapes in found}) == len(found)
+
+
+def test_the_key_stays_what_it_was() -> None:
+    assert {kind: key(build()) for kind, (build, _) in KINDS.items()} == {
+        "llama": "613cd602d27f26b6",
+        "resnet": "bcc674ca3826bbdb",
+        "vit": "7a9aa8ac3f7b6d4f",
+        "gpt2": "ec82a8eb73f72331",
+        "mlp": "60db97d8053ca82a",
+    }
+
+
+@pytest.mark.parametrize("shapes", [{}, {"scale": ()}, {"scale": (), "bias": (7,), "row": (1, 9), "none": (0, 4)}])
+def test_scalars_alone_make_no_body(shapes: dict[str, tuple[int, ...]]) -> None:
+    assert body(tensors(shapes)) == ()
+
+
+def test_whole_numbers_are_no_weights() -> None:
+    assert body(tensors(llama(), dtype="I8")) == ()
+    assert len(body(tensors(llama(), dtype="F8_E4M3"))) == len(body(tensors(llama())))
+
+
+def test_a_model_of_one_matrix_is_its_own_body() -> None:
+    assert [t.name for t in body(tensors({"weight": (10, 784), "bias": (10,)}))] == ["weight"]
+
+
+def test_order_follows_blocks_then_roles() -> None:
+    found = [t.name for t in body(tensors({f"h.{name}.weight": (8, 8) for name in ("10.v", "10.q", "9.k", "9.o", "9.q", "x.b")}))]
+    assert found == ["h.x.b.weight", "h.9.k.weight", "h.9.o.weight", "h.9.q.weight", "h.10.q.weight", "h.10.v.weight"]
