@@ -36,7 +36,7 @@ CLONE_PARENT = 0.5
 def kin_cosine(found: Sequence[Crowd], twins: dict[str, str]) -> float:
     """The cosine from which two models count as kin: between the likest strangers and all but the remotest kin.
 
-    The geometric mean of the largest cosine of unrelated roots and the first percentile of kin; ``twins`` names for each
+    The geometric mean of the largest cosine of unrelated roots and the third percentile of kin; ``twins`` names for each
     root the one whose initialisation it shares.
     """
     strange, kin = [], []
@@ -47,7 +47,7 @@ def kin_cosine(found: Sequence[Crowd], twins: dict[str, str]) -> float:
         upper = np.triu(np.ones(cosine.shape, dtype=bool), 1)
         strange.append(cosine[upper & (origin[:, None] != origin[None, :])])
         kin.append(cosine[upper & (root[:, None] == root[None, :])])
-    return float(np.sqrt(np.concatenate(strange).max() * np.quantile(np.concatenate(kin), 0.01)))
+    return float(np.sqrt(np.concatenate(strange).max() * np.quantile(np.concatenate(kin), 0.03)))
 
 
 def calibrate(odds: Sequence[Matrix], families: Sequence[Measured]) -> tuple[float, float, float]:

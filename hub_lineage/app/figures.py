@@ -17,7 +17,7 @@ def odds(share: float) -> str:
 
 def evidence_table(rows: str) -> str:
     """Rows of evidence under their head."""
-    head = "<tr><th>Figure</th><th>Value</th><th>Against unrelated models</th><th>p</th><th>Tensors</th></tr>"
+    head = "<tr><th>Figure</th><th>Value</th><th>Compare with</th><th>p</th><th>Tensors</th></tr>"
     return f'<div class="hl-scroll"><table class="hl-table hl-evidence"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
 
