@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint install install-test browser clean
+.PHONY: demo test browser zoo fit bench-zoo bench-wild bench-sampling demo-models zoo-data
 
 demo: $(VENV)/.app  ## A Hub on loopback, a crawl, a trace, then the app on port 7860
 	$(BIN)/hub-lineage demo
@@ -15,6 +15,32 @@ test: $(VENV)/.test browser  ## Everything the tests need, then lint, types, lay
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+ZOO := benchmarks/cache/zoo
+MORE := $(foreach seed,1 2 3 4,benchmarks/cache/training-$(seed))
+WILD ?= ../shared/data/wild/waifu2x
+
+zoo: zoo-data $(VENV)/.test  ## The zoo, really trained: ten minutes on two idle cores, then kept
+	$(BIN)/python -m benchmarks.zoo --size full --out $(ZOO)
+
+bench-zoo: zoo  ## What ships, on the zoo's test split; benchmarks/results/zoo.json
+	$(BIN)/python -m benchmarks.bench_zoo --zoo $(ZOO)
+
+bench-wild: $(VENV)/.test  ## Published networks with documented parents, from the folder WILD
+	$(BIN)/python -m benchmarks.bench_wild --data $(WILD)
+
+bench-sampling: zoo  ## How many values a fingerprint needs: validation split
+	$(BIN)/python -m benchmarks.bench_sampling --zoo $(ZOO)
+
+fit: zoo  ## The judge that ships, anew: four more training zoos, then trees; 40 minutes
+	for seed in 1 2 3 4; do $(BIN)/python -m benchmarks.zoo --size training --seed $$seed --out benchmarks/cache/training-$$seed; done
+	$(BIN)/python -m benchmarks.fit_judge --zoo $(ZOO) --more $(MORE)
+
+demo-models: zoo-data $(VENV)/.test  ## The models of the demonstration, anew
+	$(BIN)/python -m benchmarks.zoo.demo
+
+zoo-data:
+	@sh benchmarks/zoo/install_data.sh
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,8 @@
 """Fits the judge that ships: two rounds of boosted trees on the training split, everything else on validation.
 
-``python -m benchmarks.fit_judge --zoo benchmarks/cache/zoo --out hub_lineage/judge.json``
+``python -m benchmarks.fit_judge --zoo benchmarks/cache/zoo --more benchmarks/cache/training-1 benchmarks/cache/training-2``
+
+The further zoos hold the training split alone, by other seeds (``python -m benchmarks.zoo --size training --seed 1``).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from hub_lineage import boosting
 from hub_lineage.family import Matrix
 from hub_lineage.judge import Judge
 
-SETTINGS = (Setting(6, 150, 0.05), Setting(6, 300, 0.05), Setting(12, 150, 0.05), Setting(12, 300, 0.04), Setting(20, 200, 0.04))
+SETTINGS = (Setting(24, 300, 0.03, 100),)
 DROPS = 6
 """How often each training family is measured with random members gone."""
 MOST_FALSE = 0.06
@@ -86,12 +88,15 @@ def choose_cut(found: Sequence[Crowd], judge: Judge) -> tuple[float, float, floa
     return cut, float((np.array(right) >= cut).mean()), float((np.array(wrong) >= cut).mean())
 
 
-def fitted(zoo: Path, seed: int) -> tuple[Judge, dict[str, Any]]:
+def fitted(zoo: Path, more: Sequence[Path], seed: int) -> tuple[Judge, dict[str, Any]]:
     """The judge that validation chooses among the settings, and what it said of it."""
     twins = {model.id: model.twin_of_seed for model in load_truth(zoo) if model.twin_of_seed}
     training, validation = crowds(zoo, "train"), crowds(zoo, "validation")
     cosine = kin_cosine([*training, *validation], twins)
-    learned, held = measured(training, cosine, DROPS, seed), measured(validation, cosine, DROPS, seed + 1)
+    learned = measured(training, cosine, DROPS, seed)
+    for folder in more:  # each apart: the same names mean other models in another zoo
+        learned += [part.renamed(folder.name) for part in measured(crowds(folder, "train"), cosine, DROPS, seed)]
+    held = measured(validation, cosine, DROPS, seed + 1)
     best: tuple[float, Setting, Judge] | None = None
     for setting in SETTINGS:
         first, second = fit(learned, setting, seed)
@@ -106,19 +111,24 @@ def fitted(zoo: Path, seed: int) -> tuple[Judge, dict[str, Any]]:
     return judge, said
 
 
+def _described(folder: Path) -> dict[str, Any]:
+    summary = json.loads((folder / "summary.json").read_text())
+    return {name: summary[name] for name in ("scheme", "size", "seed", "models")}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fits, chooses, calibrates and writes; prints what validation says of each setting."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--zoo", type=Path, default=Path("benchmarks/cache/zoo"))
+    parser.add_argument("--more", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=Path("hub_lineage/judge.json"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    judge, said = fitted(options.zoo, options.seed)
-    summary = json.loads((options.zoo / "summary.json").read_text())
+    judge, said = fitted(options.zoo, options.more, options.seed)
     stored = {
         "command": "python -m benchmarks.fit_judge",
         "seed": options.seed,
-        "zoo": {name: summary[name] for name in ("scheme", "size", "seed", "models")},
+        "zoos": [_described(folder) for folder in (options.zoo, *options.more)],
         "validation": said,
         **{name: round(getattr(judge, name), 5) for name in ("slope", "shift", "kin_cosine", "clone_parent", "cut")},
         "first": boosting.to_json(judge.first),

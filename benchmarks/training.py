@@ -31,6 +31,10 @@ class Measured:
     def __len__(self) -> int:
         return len(self.label)
 
+    def renamed(self, zoo: str) -> Measured:
+        """The family with its root told apart from those of other zoos."""
+        return Measured(self.cues, self.label, f"{zoo}/{self.root}")
+
 
 def measured(found: Sequence[Crowd], kin_cosine: float, times: int, seed: int) -> list[Measured]:
     """The families of some crowds with random members gone, clones kept once, each measured."""
@@ -73,6 +77,7 @@ class Setting:
     leaves: int = 12
     rounds: int = 150
     rate: float = 0.06
+    samples: int = 40  # pairs that a leaf holds at the least
 
 
 def fit_trees(x: Matrix, y: Matrix, weight: Matrix, setting: Setting, seed: int) -> HistGradientBoostingClassifier:
@@ -81,7 +86,7 @@ def fit_trees(x: Matrix, y: Matrix, weight: Matrix, setting: Setting, seed: int)
         max_iter=setting.rounds,
         learning_rate=setting.rate,
         max_leaf_nodes=setting.leaves,
-        min_samples_leaf=40,
+        min_samples_leaf=setting.samples,
         l2_regularization=5.0,
         max_features=0.4,
         early_stopping=False,

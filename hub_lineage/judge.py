@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hub_lineage import boosting
 from hub_lineage.evidence import measure
-from hub_lineage.family import Family, Matrix
+from hub_lineage.family import Family, Matrix, ranks
 from hub_lineage.read.dtypes import coarser, round_to
 
 Mask = NDArray[np.bool_]
@@ -113,7 +113,7 @@ def context(cues: dict[str, Matrix], first: Matrix) -> dict[str, Matrix]:
         "first_ahead": np.clip(first - row_best, -20, 20),
         "first_ahead_reversed": np.clip(first.T - row_best.T, -20, 20),
         "first_ahead_as_parent": np.clip(first - column_best, -20, 20),
-        "first_rank": (-score).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable").astype(np.float64),
+        "first_rank": ranks(-score),
         "children_of_candidate": np.broadcast_to(claims.sum(axis=0), (count, count)).astype(np.float64),
         "children_of_child": np.broadcast_to(claims.sum(axis=0)[:, None], (count, count)).astype(np.float64),
         "best_of_candidate": np.broadcast_to(np.clip(score.max(axis=1), -20, 20), (count, count)).copy(),
@@ -135,8 +135,9 @@ def clones(family: Family) -> Mask:
     for one, other in np.argwhere(np.triu(family.cosine >= _NEARLY, 1)):
         if not same[one, other]:
             word = coarser(family.storage[one], family.storage[other])
-            equal = all(np.array_equal(round_to(word, tensor[one]), round_to(word, tensor[other])) for tensor in family.raw)
-            same[one, other] = same[other, one] = equal
+            if all(np.array_equal(round_to(word, tensor[one]), round_to(word, tensor[other])) for tensor in family.raw):
+                joined = same[one] | same[other]  # clones of clones are clones, in whatever order they are found
+                same[np.ix_(joined, joined)] = True
     return same
 
 

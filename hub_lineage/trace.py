@@ -64,6 +64,8 @@ def trace(
         tell(f"Reading {child}", 0, 0)
         source = open_source(asked, hub)
         subject = read_model(source)
+        if declared:
+            subject = replace(subject, declared=declarations.of_files(source))
         found = _registered(registry, subject, stack, tell) if named is None else _named(named, asked, subject, hub, tell)
         tell("Judging the family", 0, 0)
         answer = _answer(subject, found, subject.declared if declared else (), top=top, generations=generations)
@@ -82,7 +84,7 @@ def read_model(source: Source) -> Model:
         created_at=card.get("created_at"),
         last_modified=card.get("last_modified"),
         hashes=tuple(sorted(file.sha256 for file in source.files if file.sha256)),
-        declared=declarations.of_card(card),
+        declared=declarations.of_card(card, source.reference.id),
     )
 
 
@@ -157,7 +159,7 @@ def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top:
         candidates=listed,
         declared=said,
         agreement=declarations.agreement(said, answer, {model.id for model in found.alike}),
-        graph=report.with_declared(drawn, subject.id, said),
+        graph=report.with_declared(drawn, subject.id, declarations.on_hub(said)),
         cost=Cost(),
     )
 

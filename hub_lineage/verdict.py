@@ -29,37 +29,45 @@ def decide(judgement: Judgement, child: int, ids: Sequence[str], revisions: Sequ
         return _same_body([_parent(judgement, child, k, ids, revisions) for k in own])
     best = order[0]
     if odds[best] >= judgement.cut:
-        parent = _parent(judgement, child, best, ids, revisions)
-        return Verdict(
-            "parent",
-            parent.probability,
-            _share(none),
-            f"Fine-tuned from {parent.id} ({_percent(parent.probability)}).",
-            None if parent.probability >= 0.9 else "An earlier checkpoint or a training log would make it certain.",
-            (parent,),
-        )
+        return _stated(_parent(judgement, child, best, ids, revisions), none)
     few = _few(odds, order)
-    together = float(odds[few].sum())
-    if together >= judgement.cut:
-        parents = tuple(_parent(judgement, child, k, ids, revisions) for k in few)
-        names = ", ".join(parent.id for parent in parents)
-        return Verdict(
-            "one_of",
-            _share(together),
-            _share(none),
-            f"Fine-tuned from one of {len(few)} models ({_percent(together)}): {names}.",
-            "Dates of upload, a declaration, or a reading of all weights would tell them apart.",
-            parents,
-        )
+    if float(odds[few].sum()) >= judgement.cut:
+        return _one_of([_parent(judgement, child, k, ids, revisions) for k in few], none)
     nearest = max(kin, key=lambda k: float(judgement.cues["cosine"][child, k]))
+    perhaps = _parent(judgement, child, best, ids, revisions) if odds[best] > none else None
+    return _family(ids[nearest], len(kin) - 1, perhaps, _share(none), _share(max(none, 1.0 - float(odds[best]))))
+
+
+def _stated(parent: Parent, none: float) -> Verdict:
+    settle = None if parent.probability >= 0.9 else "An earlier checkpoint or a training log would make it certain."
+    said = f"Fine-tuned from {parent.id} ({_percent(parent.probability)})."
+    return Verdict("parent", parent.probability, _share(none), said, settle, (parent,))
+
+
+def _one_of(parents: Sequence[Parent], none: float) -> Verdict:
+    together = sum(parent.probability for parent in parents)
+    names = ", ".join(parent.id for parent in parents)
     return Verdict(
-        "family",
-        _share(max(none, 1.0 - float(odds[best]))),
+        "one_of",
+        _share(together),
         _share(none),
-        f"Related to {ids[nearest]} and {len(kin) - 1} more, but its parent is probably not among them."
-        if len(kin) > 1
-        else f"Related to {ids[nearest]}, which is probably not its parent.",
-        "Add the models its author used, or crawl more models of this architecture.",
+        f"Fine-tuned from one of {len(parents)} models ({_percent(together)}): {names}.",
+        "Dates of upload, a declaration, or a reading of all weights would tell them apart.",
+        tuple(parents),
+    )
+
+
+def _family(nearest: str, more: int, perhaps: Parent | None, none: float, probability: float) -> Verdict:
+    """Kin, but no parent that could be stated; ``perhaps`` is a candidate likelier than none of them."""
+    related = f"Related to {nearest}" + (f" and {more} more" if more else "")
+    if perhaps is None:
+        said = (
+            f"{related}, but its parent is probably not among them." if more else f"{related}, which is probably not its parent."
+        )
+    else:
+        said = f"{related}; perhaps fine-tuned from {perhaps.id} ({_percent(perhaps.probability)}), too little to state it."
+    return Verdict(
+        "family", probability, none, said, "Add the models its author used, or crawl more models of this architecture."
     )
 
 
@@ -69,12 +77,12 @@ def unknown(reason: str, settle: str) -> Verdict:
 
 
 def _independent(compared: int) -> Verdict:
-    models = "model" if compared == 1 else "models"
+    others = "the one model" if compared == 1 else f"any of the {compared} models"
     return Verdict(
         "independent",
         0.99,
         1.0,
-        f"Not related to any of the {compared} {models} of its shape that it was compared with.",
+        f"Not related to {others} of its shape that it was compared with.",
         "A parent may still be among models that are not known here: crawl more of this architecture.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -182,6 +183,8 @@ def test_a_model_of_291_tensors_needs_at_most_64_runs_over_all_its_depth() -> No
     assert RUNS - 8 <= sum(count for _, count in chosen) <= RUNS
     depths = {int(tensor.name.split(".")[2]) for tensor, _ in chosen}
     assert len(depths) > 20
+    counts = Counter(tensor.shape for tensor, _ in chosen)
+    assert counts == {(4096, 4096): 36, (4096, 11008): 9, (11008, 4096): 18}, "each shape gets its share"
     assert min(depths) < 4
     assert max(depths) > 27
     assert {tensor.name.split(".")[4] for tensor, _ in chosen} == {name.split(".")[4] for name in shapes if "_proj" in name}

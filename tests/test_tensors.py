@@ -190,6 +190,11 @@ def test_whole_numbers_are_no_weights() -> None:
     assert len(body(tensors(llama(), dtype="F8_E4M3"))) == len(body(tensors(llama())))
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_fused_projection_belongs_to_a_shallow_body(layers: int) -> None:
+    assert sum("qkv" in t.name for t in body(tensors(vit(layers=layers)))) == layers
+
+
 def test_a_model_of_one_matrix_is_its_own_body() -> None:
     assert [t.name for t in body(tensors({"weight": (10, 784), "bias": (10,)}))] == ["weight"]
 

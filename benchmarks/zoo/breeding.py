@@ -45,7 +45,7 @@ def breed(folder: Path | str, *, size: str = "full", seed: int = 0, workers: int
     (folder / "models").mkdir(parents=True, exist_ok=True)
     (folder / "summary.json").unlink(missing_ok=True)
     started = time.monotonic()
-    rows = _train_all(folder, plan(size, seed), workers)
+    rows = train_all(folder, plan(size, seed), workers)
     Random(seed).shuffle(rows)
     (folder / "truth.json").write_text(json.dumps(rows, indent=1) + "\n")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -67,7 +67,8 @@ def _scheme(size: str, seed: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def _train_all(folder: Path, models: list[Planned], workers: int) -> list[dict[str, Any]]:
+def train_all(folder: Path, models: list[Planned], workers: int) -> list[dict[str, Any]]:
+    """Trains planned models into ``folder/models``, an architecture a process, and returns their rows of truth."""
     groups: dict[str, list[Planned]] = defaultdict(list)
     for model in models:
         groups[model.variant].append(model)

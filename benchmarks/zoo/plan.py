@@ -286,7 +286,10 @@ VISION = (("deep", 8, 28), ("deep", 4, 8), ("star", 5, 8), ("hub", 4, 9), ("reci
 RESTORERS = (("deep", 6, 16), ("star", 5, 9), ("star", 5, 7), ("hub", 4, 8), ("recipe_twins", 4, 5), ("seed_twins", 2, 2))
 LANGUAGE = (("hub", 8, 16), ("hub", 6, 12), ("hub", 4, 7), ("deep", 5, 8), ("star", 5, 6), ("seed_twins", 2, 2))
 MENUS = {"llama": LANGUAGE, "restorer": RESTORERS}
-EFFORT = {"tiny": 0.1, "small": 0.4, "full": 1.0}
+EFFORT = {"tiny": 0.1, "small": 0.4, "full": 1.0, "training": 1.0, "stars": 1.0}
+MORE_STARS = (("star", 5, 8), ("star", 4, 7))
+TRAINING = {"training": (True, MORE_STARS), "stars": (False, MORE_STARS * 4)}
+"""Zoos that hold the training split alone, more of it to fit on by other seeds: whether with every regime, and stars."""
 
 
 def plan(size: str, seed: int) -> list[Planned]:
@@ -312,8 +315,12 @@ def _families(size: str, variant: Variant, rng: Random) -> Iterator[tuple[str, i
         chosen = {"mlp-a": [("deep", 5)], "mlp-c": [("hub", 3)], "cnn_bn-d": [("star", 6)], "cnn-d": [("seed_twins", 2)]}
         yield from chosen.get(variant.name, [])
         return
-    for template, low, high in MENUS.get(variant.kind, VISION):
-        few = high if size == "full" else (low + high) // 2
+    menu = MENUS.get(variant.kind, VISION)
+    if size in TRAINING:
+        every, stars = TRAINING[size]
+        menu = (*(menu if every else ()), *stars) if variant.split == "train" else ()
+    for template, low, high in menu:
+        few = (low + high) // 2 if size == "small" else high
         yield template, rng.randint(low, few)
 
 

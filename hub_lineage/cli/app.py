@@ -15,7 +15,7 @@ from hub_lineage.errors import UsageError
 @PORT
 @REGISTRY
 def command(port: int, registry: Path | None) -> None:
-    r"""Open the app in a browser, by default at http://127.0.0.1:7860.
+    """Open the app in a browser, by default at http://127.0.0.1:7860.
 
     \b
     Example:

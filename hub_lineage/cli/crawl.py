@@ -29,7 +29,7 @@ from hub_lineage.words import one_line
 def command(
     author: str | None, search: str | None, limit: int | None, ids_file: IO[str] | None, registry: Path | None, *, as_json: bool
 ) -> None:
-    r"""Add models from the Hub to the registry.
+    """Add models from the Hub to the registry.
 
     It reads a small part of each model by byte ranges, and nothing of a model it already knows. It can be stopped at any
     moment and goes on where it was.

@@ -22,7 +22,7 @@ from hub_lineage.trace import trace
 @PORT
 @click.option("--models", type=click.Path(path_type=Path), default=MODELS, hidden=True, help="Other models, in the same layout.")
 def command(port: int, models: Path, *, no_app: bool) -> None:
-    r"""See it work: a small Hub on this machine, a crawl, a trace, then the app.
+    """See it work: a small Hub on this machine, a crawl, a trace, then the app.
 
     The models are bundled and really fine-tuned; nothing is asked of any network.
 

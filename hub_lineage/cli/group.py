@@ -7,12 +7,13 @@ from typing import Final
 
 import click
 
-from hub_lineage import __version__
 from hub_lineage.cli.options import CONTEXT
+from hub_lineage.version import __version__
 
 COMMANDS: Final = {
     "trace": "Rank the parents of a model and draw its ancestry.",
     "crawl": "Add models from the Hub to the registry.",
+    "card": "Put a model's parents on its card, by a pull request.",
     "registry": "Look into the registry of known models.",
     "app": "Open the app in a browser.",
     "demo": "See it work on bundled models, without a network.",
@@ -47,7 +48,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="hub-lineage")
 def group() -> None:
-    r"""Where a model comes from, told from its weights.
+    """Where a model comes from, told from its weights.
 
     \b
     Start here:

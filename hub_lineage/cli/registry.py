@@ -23,7 +23,7 @@ def command() -> None:
 @REGISTRY
 @JSON
 def info(registry: Path | None, *, as_json: bool) -> None:
-    r"""Say where the registry lies and what it holds.
+    """Say where the registry lies and what it holds.
 
     \b
     Example:
@@ -45,7 +45,7 @@ def info(registry: Path | None, *, as_json: bool) -> None:
 @REGISTRY
 @JSON
 def listing(registry: Path | None, *, as_json: bool) -> None:
-    r"""List the models in the registry, one a line.
+    """List the models in the registry, one a line.
 
     \b
     Example:

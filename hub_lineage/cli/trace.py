@@ -71,7 +71,7 @@ def command(
     no_declared: bool,
     as_json: bool,
 ) -> None:
-    r"""Rank the parents of CHILD and draw its ancestry.
+    """Rank the parents of CHILD and draw its ancestry.
 
     CHILD is a Hub ID, ID@revision, a pasted URL, or a local folder or file; so is every candidate.
 

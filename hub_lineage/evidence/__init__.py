@@ -17,12 +17,22 @@ SOURCES: tuple[Callable[[Family], dict[str, Matrix]], ...] = (
     asymmetry.cues,
 )
 """The sources in the order in which their cues stand."""
+DIGITS = 9
+"""Decimals of a cue, well above the noise of double precision."""
 
 
 def measure(family: Family) -> dict[str, Matrix]:
-    """All cues of a family by name, each of shape [K, K]: child in the row, candidate in the column."""
+    """All cues of a family by name, each of shape [K, K]: child in the row, candidate in the column.
+
+    They are rounded: what is left of a zero by arithmetic depends on the order of the models, which must tell nothing.
+    """
     found: dict[str, Matrix] = {}
     with np.errstate(divide="ignore", invalid="ignore"):  # a family of one has no nearest member
         for source in SOURCES:
             found |= source(family)
-    return {name: np.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0) for name, value in found.items()}
+    return {name: _settled(value) for name, value in found.items()}
+
+
+def _settled(value: Matrix) -> Matrix:
+    finite: Matrix = np.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0)
+    return finite.round(DIGITS)

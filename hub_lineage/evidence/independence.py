@@ -7,40 +7,49 @@ line vanishes given the parent, whatever uniform shrinkage weight decay applied;
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hub_lineage.family import Family, Matrix
 
 _RIDGE = 1e-6
+_FAINT = 0.05  # a third model below this cosine tells more noise than path
 _LEAST_REST = 1e-7  # below this share of unexplained variance, a partial correlation is rounding
 
 
 def cues(family: Family) -> dict[str, Matrix]:
     """Figures for every ordered pair, child in the row and candidate in the column, shapes [K, K]."""
-    count = len(family)
     pooled = _pooled_partial(family)  # [i, j, given]
     weight = _closeness(family.cosine)  # how much a third model tells of i
-    names = ("kept_given_candidate", "kept_worst", "least_given_other", "second_least_given_other", "candidate_given_child")
-    found = {name: np.zeros((count, count)) for name in names}
-    for child in range(count):
-        for candidate in range(count):
-            others = [o for o in range(count) if o not in (child, candidate)]
-            if child == candidate or not others:
-                continue
-            importance = weight[child, others]
-            given_candidate = pooled[child, others, candidate]
-            given_others = np.sort(pooled[child, candidate, others])
-            given_child = pooled[candidate, others, child]
-            total = importance.sum()
-            found["kept_given_candidate"][child, candidate] = (given_candidate * importance).sum() / total
-            found["kept_worst"][child, candidate] = given_candidate.max()
-            found["least_given_other"][child, candidate] = given_others[0]
-            found["second_least_given_other"][child, candidate] = given_others[min(1, len(given_others) - 1)]
-            found["candidate_given_child"][child, candidate] = (given_child * weight[candidate, others]).sum() / max(
-                weight[candidate, others].sum(), 1e-12
-            )
-    found |= _neighbours(family.cosine)
-    found["asymmetry_of_separation"] = found["candidate_given_child"] - found["kept_given_candidate"]
-    return found
+    third = _third(len(family))  # [child, candidate, o]
+    given_candidate = pooled.transpose(0, 2, 1)  # [child, candidate, o]: child and o given the candidate
+    given_child = pooled.transpose(2, 0, 1)  # candidate and o given the child
+    given_other = np.sort(np.where(third, pooled, np.inf), axis=2)  # child and candidate given o
+    kept = _mean(given_candidate, third * weight[:, None, :])
+    from_candidate = _mean(given_child, third * weight[None, :, :])
+    found = {
+        "kept_given_candidate": kept,
+        "kept_worst": np.where(third, given_candidate, -np.inf).max(axis=2, initial=-np.inf),
+        "least_given_other": given_other[:, :, 0],
+        "second_least_given_other": given_other[:, :, min(1, max(len(family) - 3, 0))],
+        "candidate_given_child": from_candidate,
+        "asymmetry_of_separation": from_candidate - kept,
+    }
+    found = {name: np.where(np.isfinite(value), value, 0.0) for name, value in found.items()}
+    return found | _neighbours(family.cosine) | _detours(family.cosine)
+
+
+def _third(count: int) -> NDArray[np.bool_]:
+    """Which o is neither child nor candidate, and the two aren't one: shape [K, K, K]."""
+    apart = ~np.eye(count, dtype=bool)
+    third: NDArray[np.bool_] = apart[:, :, None] & apart[:, None, :] & apart[None, :, :]
+    return third
+
+
+def _mean(values: Matrix, weights: Matrix) -> Matrix:
+    """Weighted mean over the last axis, 0 where nothing weighs."""
+    total = weights.sum(axis=2)
+    mean: Matrix = np.divide((values * weights).sum(axis=2), total, out=np.zeros_like(total), where=total > 0)
+    return mean
 
 
 def _neighbours(cosine: Matrix) -> dict[str, Matrix]:
@@ -57,6 +66,36 @@ def _neighbours(cosine: Matrix) -> dict[str, Matrix]:
     np.fill_diagonal(weights, 0.0)
     best = np.maximum(whole.max(axis=1, keepdims=True), 1e-9)
     return {"given_all": whole, "given_all_share": whole / best, "regression_weight": weights}
+
+
+def _detours(cosine: Matrix) -> dict[str, Matrix]:
+    """How much of the way from a child to third models does not lead past the candidate, each of shape [K, K].
+
+    With increments that know nothing of each other, cosines multiply along paths, so 1 - cos(c, p) cos(p, o) / cos(c, o)
+    is 0 for the parent p of c and every o outside c's line, whatever the shrinkage; for a sibling it is the square sine of
+    the sibling's own branch, for all o alike. Low quantiles over o pass over descendants and siblings on like data.
+    """
+    third = _third(len(cosine)) & (cosine > _FAINT)[:, None, :]
+    straight = np.where(third, cosine[:, None, :], 1.0)
+    share = np.clip(1.0 - cosine[:, :, None] * cosine[None, :, :] / straight, -1.0, 1.0)
+    least, low, middle = (_quantile(share, third, q) for q in (0.0, 0.25, 0.5))
+    mean = _mean(share, np.where(third, np.square(straight), 0.0))
+    found = {"detour_least": least, "detour_low": low, "detour_middle": middle, "detour_mean": mean}
+    away = np.maximum(1.0 - np.square(cosine), 1e-9)  # the candidate's own share of the way to the child
+    shares = {f"{name}_share": np.clip(value / away, -5.0, 5.0) for name, value in found.items()}
+    return found | shares
+
+
+def _quantile(values: Matrix, chosen: NDArray[np.bool_], share: float) -> Matrix:
+    """A quantile of the chosen values along the last axis, linear between two of them; 0 where none is chosen."""
+    ordered = np.sort(np.where(chosen, values, np.inf), axis=2)
+    place = share * np.maximum(chosen.sum(axis=2) - 1, 0)
+    below = np.take_along_axis(ordered, np.floor(place).astype(np.intp)[:, :, None], axis=2)[:, :, 0]
+    above = np.take_along_axis(ordered, np.ceil(place).astype(np.intp)[:, :, None], axis=2)[:, :, 0]
+    some = chosen.any(axis=2)
+    below, above = np.where(some, below, 0.0), np.where(some, above, 0.0)
+    found: Matrix = below + (above - below) * (place - np.floor(place))
+    return found
 
 
 def _closeness(cosine: Matrix) -> Matrix:

@@ -30,6 +30,7 @@ def cues(family: Family) -> dict[str, Matrix]:
         "increment_along_child": along.T / np.sqrt(steps) / norms[:, None],
         "shorter_in": _tensor_votes(family),
         "gromov": _gromov(gram),
+        "gromov_least": _gromov_least(gram),
         "pendant_and_cosine": _pendant_rule(rooted.pendant[:count], family.cosine),
         "joints_to_origin": rooted.joints[:count, count][:, None] - rooted.joints[:count, count][None, :],
     }
@@ -90,6 +91,22 @@ def _gromov(gram: Matrix) -> Matrix:
         np.fill_diagonal(angles, 0.0)
         angles[:, x] = angles[x, :] = 0.0
         found[:, x] = angles.sum(axis=1) / max(count - 2, 1)
+    return found
+
+
+def _gromov_least(gram: Matrix) -> Matrix:
+    """The least product <c - p, i - p> over third models i and the origin, as a share of |c - p|^2: p's own branch."""
+    count = len(gram)
+    squares = np.diagonal(gram)
+    found = np.zeros((count, count))
+    for p in range(count):
+        inner = gram - gram[:, [p]] - gram[[p], :] + squares[p]
+        to_origin = squares[p] - gram[:, p]  # <c - p, -p>
+        np.fill_diagonal(inner, np.inf)
+        inner[:, p] = np.inf
+        lengths = np.maximum(squares - 2 * gram[:, p] + squares[p], 1e-12)
+        found[:, p] = np.clip(np.minimum(inner.min(axis=1), to_origin) / lengths, -3.0, 3.0)
+        found[p, p] = 0.0
     return found
 
 

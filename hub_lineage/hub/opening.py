@@ -75,6 +75,7 @@ def card_of(info: dict[str, Any]) -> dict[str, Any]:
         "private": bool(info.get("private")),
         "gated": gate(info),
         "card_data": card,
+        **{part: info[part] for part in ("config", "gguf", "safetensors") if isinstance(info.get(part), dict)},
     }
 
 

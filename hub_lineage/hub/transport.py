@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 from huggingface_hub import constants
 
-from hub_lineage import __version__
+from hub_lineage.version import __version__
 from hub_lineage.errors import NetworkError, UsageError
 from hub_lineage.hub.failures import BELOW, failure, translate, worth_retrying
 from hub_lineage.hub.meter import Meter

@@ -10,3 +10,5 @@ from hub_lineage.testing.models import sparse_model as sparse_model
 from hub_lineage.testing.models import write_model as write_model
 from hub_lineage.testing.repositories import Repository as Repository
 from hub_lineage.testing.server import LoopbackHub as LoopbackHub
+from hub_lineage.testing.users import SCOPES as SCOPES
+from hub_lineage.testing.webhooks import deliver as deliver

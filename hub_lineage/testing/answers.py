@@ -36,6 +36,16 @@ class Request:
         """Whether a query parameter says yes."""
         return self.first(name).lower() in {"1", "true", "yes"}
 
+    def form(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        try:
+            form = json.loads(self.body or b"{}") or {}
+        except ValueError:
+            form = None
+        if not isinstance(form, dict):
+            raise Refusal(400, "Invalid JSON body")
+        return form
+
     @property
     def token(self) -> str | None:
         """The bearer token sent along."""
@@ -83,6 +93,15 @@ class Blob:
     data: bytes | None = field(default=None, repr=False)
     file: Path | None = None
 
+    def read(self, start: int = 0, stop: int | None = None) -> bytes:
+        """Some of the content; all of it unless told otherwise."""
+        stop = self.size if stop is None else min(stop, self.size)
+        if self.file is None:
+            return (self.data or b"")[start:stop]
+        with self.file.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(max(0, stop - start))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -94,19 +113,30 @@ class Answer:
 
 
 class Refusal(Exception):
-    """A 4xx answer, with the code and message that the Hub puts into its headers."""
+    """A 4xx answer, with the code and message that the Hub puts into its headers, and what else it tells."""
 
-    def __init__(self, status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        told: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
         self.headers = headers or {}
+        self.told = told or {}
 
     def answer(self) -> Answer:
         """The refusal as it is sent."""
         coded = {"X-Error-Code": self.code} if self.code else {}
-        return as_json({"error": self.message}, self.status, {"X-Error-Message": self.message, **coded, **self.headers})
+        return as_json(
+            {"error": self.message, **self.told}, self.status, {"X-Error-Message": self.message, **coded, **self.headers}
+        )
 
 
 def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

@@ -17,31 +17,36 @@ WHOLE_HASH = 64_000_000  # above, holes are skipped: nobody wants to wait for th
 _PIECE = 1 << 20
 
 
-def blob_of(path: str, content: bytes | str | Path) -> Blob:
-    """The blob of a file's content; one on disk is never read whole into memory."""
+def blob_of(path: str, content: bytes | str | Path | Blob, *, lfs: bool | None = None) -> Blob:
+    """The blob of a file's content; one on disk is never read whole into memory; ``lfs`` overrules name and size."""
+    if isinstance(content, Blob):
+        return content
     if isinstance(content, Path):
         return _blob_on_disk(path, content)
     data = content.encode() if isinstance(content, str) else content
-    return _blob(path, len(data), hashlib.sha256(data).hexdigest(), data=data)
+    return _blob(path, len(data), hashlib.sha256(data).hexdigest(), data=data, lfs=lfs)
 
 
 def _blob_on_disk(path: str, file: Path) -> Blob:
     size = file.stat().st_size
-    if not _is_lfs(path, size):
+    if not is_lfs(path, size):
         return blob_of(path, file.read_bytes())
     digest = _digest_of_data(file, size) if size > WHOLE_HASH else _digest(file)
     return _blob(path, size, digest, file=file)
 
 
-def _blob(path: str, size: int, sha256: str, *, data: bytes | None = None, file: Path | None = None) -> Blob:
-    lfs = _is_lfs(path, size)
+def _blob(
+    path: str, size: int, sha256: str, *, data: bytes | None = None, file: Path | None = None, lfs: bool | None = None
+) -> Blob:
+    lfs = is_lfs(path, size) if lfs is None else lfs
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
     stored = pointer if lfs or data is None else data
     oid = hashlib.sha1(b"blob %d\0" % len(stored) + stored, usedforsecurity=False).hexdigest()
     return Blob(size, oid, sha256, lfs, data, file)
 
 
-def _is_lfs(path: str, size: int) -> bool:
+def is_lfs(path: str, size: int) -> bool:
+    """Whether a file of that name and size is stored apart from git."""
     return Path(path).suffix in LFS_SUFFIXES or size > LFS_SIZE
 
 

@@ -9,25 +9,25 @@ from hub_lineage.testing.repositories import Commit
 from hub_lineage.testing.site import Site
 
 
-def resolve(site: Site, request: Request, repo_id: str, revision: str, path: str) -> Answer:
+def resolve(site: Site, request: Request, repo: str, revision: str, path: str) -> Answer:
     """A small file itself, or for an LFS file a redirect to its signed address."""
-    commit = site.readable(request, repo_id, revision)
+    commit = site.readable(request, repo, revision)
     blob = _file(commit, path)
     told = _told(commit, blob)
     if blob.lfs:
         site.stored[blob.sha256] = blob
-        location = site.cdn_url + site.signer.sign(f"/repos/{quote(repo_id, safe='')}/{blob.sha256}")
+        location = site.cdn_url + site.signer.sign(f"/repos/{quote(repo, safe='')}/{blob.sha256}")
         linked = {"X-Linked-Size": str(blob.size), "X-Linked-ETag": f'"{blob.sha256}"', "Location": location}
         return Answer(302, {**told, **linked}, f"Found. Redirecting to {location}".encode())
     if site.resolve_cache:
-        location = f"/api/resolve-cache/models/{repo_id}/{commit.oid}/{quote(path)}"
+        location = f"/api/resolve-cache/{_kinds(repo)}/{commit.oid}/{quote(path)}"
         return Answer(307, {**told, "Location": location}, f"Temporary Redirect. Redirecting to {location}".encode())
     return Answer(200, told, blob)
 
 
-def resolve_cache(site: Site, request: Request, repo_id: str, revision: str, path: str) -> Answer:
+def resolve_cache(site: Site, request: Request, repo: str, revision: str, path: str) -> Answer:
     """The place on the same host to which the resolver may send for a small file."""
-    commit = site.readable(request, repo_id, revision)
+    commit = site.readable(request, repo, revision)
     blob = _file(commit, path)
     return Answer(200, _told(commit, blob), blob)
 
@@ -39,6 +39,10 @@ def stored(site: Site, request: Request, digest: str) -> Answer:
     if blob is None:
         raise Refusal(404, "NoSuchKey")
     return Answer(200, {"ETag": f'"{digest}"', "Content-Type": "application/octet-stream"}, blob)
+
+
+def _kinds(repo: str) -> str:
+    return repo if repo.startswith(("datasets/", "spaces/")) else f"models/{repo}"
 
 
 def _file(commit: Commit, path: str) -> Blob:

@@ -1,4 +1,4 @@
-"""The repositories that the loopback Hub serves: commits, references, users and who may read what."""
+"""The repositories that the loopback Hub serves: their commits and references."""
 
 from __future__ import annotations
 
@@ -6,37 +6,71 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingface_hub import ModelCard, ModelCardData
-
+from hub_lineage.testing import cards, summaries
 from hub_lineage.testing.answers import Blob, Refusal
 from hub_lineage.testing.blobs import blob_of
+from hub_lineage.testing.talk import Discussion
 
-Content = bytes | str | Path
+Content = bytes | str | Path | Blob
 Gate = Literal[False, "auto", "manual"]
+Kind = Literal["model", "dataset", "space"]
 _SHORTEST_PREFIX = 7  # git's own shortest abbreviation of a commit
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Commit:
-    """A state of the files; its ``oid`` depends on the repository, the history and the content alone."""
+    """A state of the files, and what follows from them; its ``oid`` depends on repository, history and content alone."""
 
     oid: str
     title: str
     date: datetime
     parent: str | None
     files: Mapping[str, Blob] = field(repr=False)
+    author: str | None = None
+    message: str = ""
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """The metadata at the head of the README."""
+        return cards.card_of(self.files)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What the Hub takes out of the configuration files."""
+        return summaries.config_of(self.files)
+
+    @cached_property
+    def safetensors(self) -> dict[str, Any] | None:
+        """The parameters by dtype, from the headers."""
+        return summaries.safetensors_of(self.files)
+
+    @cached_property
+    def gguf(self) -> dict[str, Any] | None:
+        """The summary of the first GGUF file, from its header."""
+        return summaries.gguf_of(self.files)
+
+    @cached_property
+    def tags(self) -> list[str]:
+        """The tags that follow from card and files."""
+        return cards.tags_of(self.card, self.files)
+
+    @cached_property
+    def siblings(self) -> list[dict[str, Any]]:
+        """The files by name."""
+        return [{"rfilename": path} for path in self.files]
 
 
 @dataclass
 class Repository:
-    """One model repository: its commits, branches and tags, and what the listing says of it."""
+    """One repository: its commits, branches, tags and discussions, and what the listing says of it."""
 
     id: str
     created_at: datetime
+    kind: Kind = "model"
     private: bool = False
     gated: Gate = False
     disabled: bool = False
@@ -48,21 +82,56 @@ class Repository:
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    discussions: list[Discussion] = field(default_factory=list)
+
+    @property
+    def owner(self) -> str:
+        """The namespace it lies under."""
+        return self.id.partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """Where its page is: ``org/name``, or ``datasets/org/name``; also its key in the catalogue."""
+        return key_of(self.kind, self.id)
 
     def commit(
-        self, files: Mapping[str, Content], *, title: str = "Upload files", branch: str = "main", delete: tuple[str, ...] = ()
+        self,
+        files: Mapping[str, Content],
+        *,
+        title: str = "Upload files",
+        branch: str = "main",
+        delete: tuple[str, ...] = (),
+        date: datetime | None = None,
+        author: str | None = None,
+        message: str = "",
     ) -> Commit:
         """Add files to a branch, or take some away; a branch that doesn't exist starts at main."""
         parent = self.commits.get(self.branches.get(branch) or self.branches.get("main") or "")
         kept = {} if parent is None else {path: blob for path, blob in parent.files.items() if path not in delete}
         content = dict(sorted({**kept, **{path: blob_of(path, data) for path, data in files.items()}}.items()))
-        date = self.created_at + timedelta(hours=len(self.commits))
+        when = self._date(parent, date)
         listing = "\n".join(f"{blob.oid} {path}" for path, blob in content.items())
-        words = "\0".join((self.id, parent.oid if parent else "", title, date.isoformat(), listing))
+        words = "\0".join((self.id, parent.oid if parent else "", title, when.isoformat(), listing))
         oid = hashlib.sha1(words.encode(), usedforsecurity=False).hexdigest()
-        commit = Commit(oid, title, date, parent.oid if parent else None, content)
+        commit = Commit(oid, title, when, parent.oid if parent else None, content, author, message)
         self.commits[oid] = commit
         self.branches[branch] = oid
+        return commit
+
+    def _date(self, parent: Commit | None, date: datetime | None) -> datetime:
+        wanted = date or self.created_at + timedelta(hours=len(self.commits))
+        return wanted if parent is None else max(wanted, parent.date + timedelta(seconds=1))
+
+    def force_push(self, files: Mapping[str, Content], *, title: str = "Start anew", branch: str = "main") -> Commit:
+        """Put a commit without a history in a branch's place; commits that nothing names any more are gone."""
+        self.branches.pop(branch, None)
+        rest = self.branches.pop("main", None)
+        commit = self.commit(files, title=title, branch=branch)
+        if rest is not None:
+            self.branches["main"] = rest
+        named = [*self.branches.values(), *self.tags.values()]
+        reachable = {one.oid for oid in named for one in self.history(oid)}
+        self.commits = {oid: one for oid, one in self.commits.items() if oid in reachable}
         return commit
 
     def branch(self, name: str, at: str = "main") -> None:
@@ -77,8 +146,10 @@ class Repository:
         """The commit that a branch, tag, full reference, commit id or abbreviation names."""
         name = revision.removeprefix("refs/heads/").removeprefix("refs/tags/")
         oid = self.branches.get(name) or self.tags.get(name) or name
+        if oid in self.commits:
+            return self.commits[oid]
         if len(oid) >= _SHORTEST_PREFIX:
-            found = [commit for known, commit in self.commits.items() if known.startswith(oid)]
+            found = [commit for known, commit in list(self.commits.items()) if known.startswith(oid)]
             if len(found) == 1:
                 return found[0]
         raise Refusal(404, f"Invalid rev id: {revision}", "RevisionNotFound")
@@ -95,83 +166,16 @@ class Repository:
         """When main last changed."""
         return self.at("main").date
 
-
-def card_of(commit: Commit) -> dict[str, Any]:
-    """The metadata at the head of a commit's README, as the Hub reads it."""
-    readme = commit.files.get("README.md")
-    if readme is None or readme.data is None:
-        return {}
-    return _metadata(readme.data.decode("utf-8", "replace"))
+    @property
+    def words(self) -> list[str]:
+        """The tags of its page."""
+        words = [self.library, self.pipeline_tag, *self.extra_tags, *self.at("main").tags]
+        return list(dict.fromkeys(word for word in words if word))
 
 
-@lru_cache(maxsize=10_000)
-def _metadata(readme: str) -> dict[str, Any]:
-    data: Any = ModelCard(readme, ignore_metadata_errors=True).data
-    metadata: dict[str, Any] = data.to_dict()
-    return metadata
-
-
-def readme_of(card: Mapping[str, Any]) -> str:
-    """A README of metadata alone."""
-    return f"---\n{ModelCardData(**card).to_yaml()}\n---\n"
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Someone with a token; ``reads`` holds the repositories and organisations open to them beyond the public ones."""
-
-    name: str
-    token: str
-    reads: frozenset[str] = frozenset()
-
-    def may_read(self, repository: Repository) -> bool:
-        """Whether a private or gated repository is open to this user."""
-        owner = repository.id.partition("/")[0]
-        return bool({repository.id, owner} & self.reads) or owner == self.name
-
-
-@dataclass
-class Catalogue:
-    """Everything that the loopback Hub knows."""
-
-    repositories: dict[str, Repository] = field(default_factory=dict)
-    users: dict[str, User] = field(default_factory=dict)
-    renames: dict[str, str] = field(default_factory=dict)
-
-    def user(self, token: str | None) -> User | None:
-        """Whose token it is; a token of nobody is refused, as the Hub does."""
-        if token is None:
-            return None
-        for user in self.users.values():
-            if user.token == token:
-                return user
-        raise Refusal(401, "Invalid credentials in Authorization header")
-
-    def repository(self, repo_id: str, user: User | None) -> Repository:
-        """A repository that the user may see; strangers can't tell a private one from none."""
-        repository = self.repositories.get(repo_id)
-        hidden = repository is not None and repository.private and not (user and user.may_read(repository))
-        if repository is None or hidden:
-            if user is None:
-                raise Refusal(401, "Invalid username or password.", "RepoNotFound")
-            raise Refusal(404, "Repository not found", "RepoNotFound")
-        if repository.disabled:
-            raise Refusal(403, "Access to this resource is disabled.")
-        return repository
-
-    def check_gate(self, repository: Repository, user: User | None) -> None:
-        """Refuse the files of a gated repository to those who weren't let in."""
-        if not repository.gated or (user and user.may_read(repository)):
-            return
-        restricted = f"Access to model {repository.id} is restricted"
-        if user is None:
-            message = f"{restricted}. You must have access to it and be authenticated to access it. Please log in."
-            raise Refusal(401, message, "GatedRepo")
-        raise Refusal(403, f"{restricted} and you are not in the authorized list.", "GatedRepo")
-
-    def visible(self, user: User | None) -> list[Repository]:
-        """The repositories that a listing shows."""
-        return [found for found in self.repositories.values() if not found.private or (user and user.may_read(found))]
+def key_of(kind: Kind, repo_id: str) -> str:
+    """Under what a repository is found in the catalogue: a model under its ID, others under ``datasets/`` or ``spaces/``."""
+    return repo_id if kind == "model" else f"{kind}s/{repo_id}"
 
 
 def moment(text: str | datetime | None) -> datetime:

@@ -12,11 +12,17 @@ from types import TracebackType
 from typing import Any, final
 
 from hub_lineage.testing.answers import Answer, Record, Refusal, Request
+from hub_lineage.testing.cards import readme_of
+from hub_lineage.testing.catalogue import Catalogue
 from hub_lineage.testing.faults import Fault, Faults, Kind, RateLimit, limit_name
-from hub_lineage.testing.repositories import Catalogue, Content, Gate, Repository, User, folder_files, moment, readme_of
+from hub_lineage.testing.ownership import rename
+from hub_lineage.testing.repositories import Content, Gate, Repository, folder_files, key_of, moment
+from hub_lineage.testing.repositories import Kind as RepositoryKind
 from hub_lineage.testing.routes import dispatch
 from hub_lineage.testing.signatures import Signer
 from hub_lineage.testing.site import Site
+from hub_lineage.testing.users import Role, Token, User
+from hub_lineage.testing.webhooks import deliver, payload_of
 from hub_lineage.testing.wire import Server
 
 
@@ -62,7 +68,7 @@ class LoopbackHub:
         self._lock = threading.Lock()
         self._servers: list[Server] = []
         signer = Signer(clock, signature_lifetime)
-        self.site = Site(Catalogue(), signer, list_page=list_page, tree_page=tree_page, resolve_cache=resolve_cache)
+        self.site = Site(Catalogue(clock), signer, list_page=list_page, tree_page=tree_page, resolve_cache=resolve_cache)
 
     def __enter__(self) -> LoopbackHub:
         self._servers = [Server(self, "hub"), Server(self, "cdn")]
@@ -94,6 +100,7 @@ class LoopbackHub:
         self,
         repo_id: str,
         *,
+        kind: RepositoryKind = "model",
         files: Mapping[str, Content] | None = None,
         folder: Path | None = None,
         card: Mapping[str, Any] | None = None,
@@ -110,6 +117,7 @@ class LoopbackHub:
         repository = Repository(
             repo_id,
             moment(created_at),
+            kind,
             private=private,
             gated=gated,
             downloads=downloads,
@@ -122,23 +130,55 @@ class LoopbackHub:
         if card is not None:
             content.setdefault("README.md", readme_of(card))
         repository.commit(content, title="initial commit")
-        self.site.catalogue.repositories[repo_id] = repository
+        self.site.catalogue.repositories[repository.path] = repository
         return repository
 
-    def add_user(self, name: str, token: str, reads: Iterable[str] = ()) -> None:
-        """Know a token; ``reads`` names the private and gated repositories, or their owners, open to it."""
-        self.site.catalogue.users[name] = User(name, token, frozenset(reads))
+    def add_user(
+        self, name: str, token: str, reads: Iterable[str] = (), *, orgs: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        """Know someone and a token.
 
-    def rename(self, old: str, new: str) -> None:
+        Args:
+            name: The account's name.
+            token: The token's value.
+            reads: The private and gated repositories, or their owners, open to the user.
+            orgs: The user's organisations, with the role there: admin, write, contributor or read.
+            options: What :meth:`add_token` takes.
+        """
+        self.site.catalogue.users[name] = User(name, frozenset(reads), orgs or {})
+        self.add_token(name, token, **options)
+
+    def add_token(
+        self, name: str, token: str, *, role: Role = "read", scopes: Iterable[str] = (), expires: float | None = None
+    ) -> None:
+        """Know one more token of a user; ``scopes`` (see :data:`SCOPES`) are for a fine-grained one, ``expires`` is a time."""
+        user = self.site.catalogue.users[name]
+        self.site.catalogue.tokens[token] = Token(token, user, role, frozenset(scopes), expires)
+
+    def rename(self, old: str, new: str, *, kind: RepositoryKind = "model") -> None:
         """Move a repository; the old name redirects from now on."""
-        catalogue = self.site.catalogue
-        catalogue.repositories[new] = catalogue.repositories.pop(old)
-        catalogue.repositories[new].id = new
-        catalogue.renames[old] = new
+        rename(self.site, kind, old, new)
 
-    def remove(self, repo_id: str) -> None:
+    def remove(self, repo_id: str, *, kind: RepositoryKind = "model") -> None:
         """Take a repository away."""
-        del self.site.catalogue.repositories[repo_id]
+        del self.site.catalogue.repositories[key_of(kind, repo_id)]
+
+    def repository(self, repo_id: str, *, kind: RepositoryKind = "model") -> Repository:
+        """A repository as it is now."""
+        return self.site.catalogue.repositories[key_of(kind, repo_id)]
+
+    def notify(
+        self, repo_id: str, *, action: str = "update", scope: str = "repo.content", kind: RepositoryKind = "model"
+    ) -> list[int]:
+        """Have every webhook that watches a repository call its address now; gives the statuses back."""
+        repository = self.repository(repo_id, kind=kind)
+        hooks = [hook for hook in list(self.site.webhooks.values()) if not hook.disabled and hook.watches(repo_id, kind)]
+        domain = "discussions" if scope.startswith("discussion") else "repo"
+        return [
+            deliver(hook.url, payload_of(self.site, repository, action=action, scope=scope, webhook=hook.id), hook.secret)
+            for hook in hooks
+            if hook.url and domain in hook.domains
+        ]
 
     def fault(self, kind: Kind, **options: Any) -> None:
         """Have something go wrong; see :class:`Fault` for what and when."""

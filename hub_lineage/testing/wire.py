@@ -16,6 +16,7 @@ from hub_lineage.testing.faults import Fault, Faults
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _BODY_LIMIT = 64_000_000
+_LINE_LIMIT = 65_536
 _PATIENCE = 5.0  # seconds that closing waits for handlers
 
 
@@ -111,8 +112,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Serve any method: the routing table tells them apart."""
-        length = min(int(self.headers.get("Content-Length") or 0), _BODY_LIMIT)
-        body = self.rfile.read(length)
+        body = self._read_body()
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.server.origin, self.command, path, query, headers, body)
@@ -133,6 +133,20 @@ class Connection(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server looks up
     do_POST = do_GET  # noqa: N815 - likewise
+    do_PUT = do_GET  # noqa: N815 - likewise
+    do_DELETE = do_GET  # noqa: N815 - likewise
+
+    def _read_body(self) -> bytes:
+        """The body, of stated length or in chunks; of one that is too long no more than the beginning."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _BODY_LIMIT))
+        pieces: list[bytes] = []
+        while size := int(self.rfile.readline(_LINE_LIMIT).partition(b";")[0] or b"0", 16):
+            pieces.append(self.rfile.read(min(size, _BODY_LIMIT)))
+            self.rfile.readline(_LINE_LIMIT)
+        while self.rfile.readline(_LINE_LIMIT).strip():
+            pass  # trailers
+        return b"".join(pieces)
 
     def _break_off(self, last_words: bytes) -> None:
         self.close_connection = True

@@ -54,6 +54,14 @@ def test_the_p_value_is_student_s() -> None:
     assert 0 < report._p_value(1.0, Null(0.0, 1e-6, 24, "")) < 1e-15
 
 
+def test_kinship_is_the_less_sure_the_more_were_compared() -> None:
+    null = Null(0.0, 0.02, 24, "")
+    alone = 1 - report._p_value(0.08, null)
+    assert report._kin_probability(0.08, null, 1) == pytest.approx(alone, abs=1e-4)
+    assert report._kin_probability(0.08, null, 100) == pytest.approx(1 - 100 * (1 - alone), abs=1e-4)
+    assert report._kin_probability(0.03, null, 100) == report._kin_probability(-1.0, null, 1) == 0
+
+
 def test_the_null_is_the_same_every_time_and_knows_its_candidate() -> None:
     family = family_of(tree([-1, 0, -1], [1.0, 0.5, 5.0]))
     for one, other in zip(correlation.null(family, 0), correlation.null(family, 0), strict=True):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hub_lineage.evidence import SOURCES, measure
 from hub_lineage.family import Family, gather
-from tests.simulated import Values, family_of, fingerprint_of, tree
+from tests.simulated import Values, family_of, fingerprint_of, orthogonal_tree, tree
 from tests.strategies import SELDOM, orders, seeds
 
 PARENTS = [-1, 0, 0, 1, 1, -1, 3]
@@ -64,6 +64,12 @@ def test_cues_are_finite_whatever_the_values(case: str) -> None:
         assert value.shape == (len(family), len(family)), name
         assert value.dtype == np.float64, name
         assert np.isfinite(value).all(), name
+
+
+def test_what_arithmetic_leaves_of_a_zero_is_zero() -> None:
+    for family in (family_of(tree(PARENTS, STEPS)), family_of(orthogonal_tree(PARENTS, STEPS))):
+        for name, value in measure(family).items():
+            assert not ((value != 0) & (np.abs(value) < 1e-9)).any(), name
 
 
 def test_no_two_sources_share_a_name() -> None:

@@ -79,6 +79,6 @@ def test_pages_on_another_host_are_not_followed(hub: Hub, served: LoopbackHub, m
 
 
 def test_pages_in_a_circle_end(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub_lineage.testing.api.base64.urlsafe_b64decode", lambda _: b"0")
+    monkeypatch.setattr("hub_lineage.testing.paging.base64.urlsafe_b64decode", lambda _: b"0")
     with pytest.raises(NetworkError, match="astray"):
         list(hub.list_models())

@@ -233,7 +233,7 @@ def test_revisions_are_commits_once_opened(served: LoopbackHub, hub: Hub) -> Non
 
 def test_a_listing_without_sizes_falls_back_on_the_tree(hub: Hub, served: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
     served.site.tree_page = 2
-    monkeypatch.setattr("hub_lineage.testing.api._sibling", lambda path, _blob: {"rfilename": path})
+    monkeypatch.setattr("hub_lineage.testing.listing.sibling", lambda path, _blob: {"rfilename": path})
     files = {file.path: file for file in hub.open(Reference("org/name")).files}
     assert files[WEIGHTS].size == len(NOISE)
     assert len(files[WEIGHTS].sha256 or "") == 64
