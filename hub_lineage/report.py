@@ -45,7 +45,7 @@ def candidates(models: Sequence[Model], family: Family, judgement: Judgement, fo
                 rank=rank,
                 id=models[k].id,
                 revision=models[k].revision,
-                probability=_figure(judgement.parent[0, k]),
+                probability=round(float(judgement.parent[0, k]), 9),  # finely, so that all sum to 1
                 family_probability=_kin_probability(family.cosine[0, k], null, len(models) - 1),
                 relation=relation,
                 kinship=what,

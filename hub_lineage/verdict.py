@@ -119,7 +119,7 @@ def _parent(judgement: Judgement, child: int, place: int, ids: Sequence[str], re
 
 
 def _share(value: float) -> float:
-    return round(min(max(value, 0.0), 1.0), 4)
+    return round(min(max(value, 0.0), 1.0), 9)
 
 
 def _percent(value: float) -> str:

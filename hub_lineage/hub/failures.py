@@ -102,7 +102,7 @@ def refusal(status: int, headers: Mapping[str, str], *, name: str, thing: str, t
 
 
 def _by_status(status: int, said: str, name: str, thing: str, *, token: bool) -> LineageError:
-    if said == "Invalid credentials in Authorization header":
+    if said == "Invalid credentials in Authorization header" or (status == 401 and said.startswith("User Access Token")):
         return AccessDenied("The Hub doesn't accept the token.", "Log in again with `hf auth login`, or unset HF_TOKEN.")
     if status in {401, 404}:
         closed = "this token may not read it" if token else "log in with `hf auth login`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs
@@ -26,7 +27,7 @@ class Request:
     @property
     def parameters(self) -> dict[str, list[str]]:
         """The query's values by name, ``expand[]`` read as ``expand``."""
-        return {name.removesuffix("[]"): values for name, values in parse_qs(self.query).items()}
+        return _parsed(self.query)
 
     def first(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -51,6 +52,11 @@ class Request:
         """The bearer token sent along."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token if scheme.lower() == "bearer" and token else None
+
+
+@lru_cache(maxsize=256)
+def _parsed(query: str) -> dict[str, list[str]]:
+    return {name.removesuffix("[]"): values for name, values in parse_qs(query).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,4 +100,5 @@ def limit_name(request: Request) -> str | None:
     """The limit that counts a request: ``api``, ``resolvers``, or none on the second origin."""
     if request.origin == "cdn":
         return None
-    return "api" if request.path.startswith("/api/") else "resolvers"
+    resolving = request.path.startswith("/api/resolve-cache/") or not request.path.startswith("/api/")
+    return "resolvers" if resolving else "api"

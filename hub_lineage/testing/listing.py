@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -20,6 +21,8 @@ from hub_lineage.testing.properties import (
 from hub_lineage.testing.repositories import Kind, Repository
 from hub_lineage.testing.site import Site
 
+_UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+_BOUND = re.compile(r"(min|max):([0-9.]+)([KMBT]?)")
 _SORTS: dict[str, Callable[[Repository], float | datetime]] = {
     "createdAt": lambda repository: repository.created_at,
     "downloads": lambda repository: repository.downloads,
@@ -70,9 +73,20 @@ def _matches(repository: Repository, request: Request) -> bool:
     gated = request.first("gated")
     if gated and (gated.lower() == "true") != bool(repository.gated):
         return False
+    if not _sized(repository, request.first("num_parameters")):
+        return False
     filters = [word for value in request.parameters.get("filter", []) for word in value.split(",")]
     filters += request.parameters.get("pipeline_tag", [])
     return not filters or _tags(repository).issuperset(filters)
+
+
+def _sized(repository: Repository, limits: str) -> bool:
+    """Whether a model has so many parameters; ``min:6B,max:128B`` is how limits are written."""
+    bounds = {match[1]: float(match[2]) * _UNITS[match[3]] for match in _BOUND.finditer(limits)}
+    if not bounds:
+        return True
+    parameters = (repository.at("main").safetensors or {}).get("total")
+    return parameters is not None and bounds.get("min", 0) <= parameters <= bounds.get("max", float("inf"))
 
 
 def _tags(repository: Repository) -> set[str]:

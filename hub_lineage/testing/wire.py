@@ -7,6 +7,7 @@ import re
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from typing import Any, NamedTuple, Protocol
@@ -137,16 +138,21 @@ class Connection(BaseHTTPRequestHandler):
     do_DELETE = do_GET  # noqa: N815 - likewise
 
     def _read_body(self) -> bytes:
-        """The body, of stated length or in chunks; of one that is too long no more than the beginning."""
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _BODY_LIMIT))
-        pieces: list[bytes] = []
+        """The body, of stated length or in chunks; of one that is too long the beginning, and then the connection ends."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return b"".join(self._read_chunks())
+        return self._read(int(self.headers.get("Content-Length") or 0))
+
+    def _read_chunks(self) -> Iterator[bytes]:
         while size := int(self.rfile.readline(_LINE_LIMIT).partition(b";")[0] or b"0", 16):
-            pieces.append(self.rfile.read(min(size, _BODY_LIMIT)))
+            yield self._read(size)
             self.rfile.readline(_LINE_LIMIT)
         while self.rfile.readline(_LINE_LIMIT).strip():
             pass  # trailers
-        return b"".join(pieces)
+
+    def _read(self, size: int) -> bytes:
+        self.close_connection = self.close_connection or size > _BODY_LIMIT
+        return self.rfile.read(min(size, _BODY_LIMIT))
 
     def _break_off(self, last_words: bytes) -> None:
         self.close_connection = True

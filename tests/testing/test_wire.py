@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -123,6 +124,48 @@ def test_signed_addresses_can_t_be_forged(served: LoopbackHub) -> None:
 
 def test_the_second_origin_takes_no_token(served: LoopbackHub) -> None:
     assert fetch(signed(served), {"Authorization": "Bearer hf_x"})[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/api/models/org/name", "/api/models", "/org/name/resolve/main/text.txt"])
+def test_what_is_known_already_isn_t_sent_again(served: LoopbackHub, path: str) -> None:
+    status, headers, body = fetch(served.url + path)
+    assert (status, len(body) > 0) == (200, True)
+    for known in (headers["ETag"], f'"else", {headers["ETag"]}', "*"):
+        assert fetch(served.url + path, {"If-None-Match": known})[::2] == (304, b"")
+    assert fetch(served.url + path, {"If-None-Match": '"else"'})[::2] == (200, body)
+    served.repository("org/name").commit({"text.txt": "other"})
+    status, changed, _ = fetch(served.url + path, {"If-None-Match": headers["ETag"]})
+    if path != "/api/models":  # what a listing tells by default doesn't depend on the commit
+        assert (status, changed["ETag"] != headers["ETag"]) == (200, True)
+
+
+def test_a_body_may_come_in_chunks(served: LoopbackHub, connection: http.client.HTTPConnection) -> None:
+    for _ in range(2):
+        pieces = iter([b'{"content": "---\\nbase_model_relation: ', b'copied\\n---\\n"}'])
+        connection.request("POST", "/api/validate-yaml", pieces, encode_chunked=True)
+        answer = connection.getresponse()
+        assert answer.status == 400
+        assert "must be one of" in json.loads(answer.read())["errors"][0]["message"]
+
+
+def test_a_body_that_is_too_long_ends_the_connection(
+    served: LoopbackHub, connection: http.client.HTTPConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub_lineage.testing.wire._BODY_LIMIT", 5)
+    connection.request("POST", "/api/validate-yaml", b'{"a": 1}')
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("X-Error-Message"), answer.read()[:1]) == (400, "Invalid JSON body", b"{")
+    assert connection.sock is None or connection.sock.recv(1) == b""
+
+
+def test_a_force_push_takes_what_was_there_away(served: LoopbackHub) -> None:
+    repository = served.repository("org/name")
+    old = repository.at("main").oid
+    repository.tag("kept")
+    kept, gone = old, repository.commit({"a.txt": "a"}).oid
+    new = repository.force_push({"b.txt": "b"}).oid
+    found = [fetch(f"{served.url}/api/models/org/name/revision/{revision}")[0] for revision in (kept, gone, new, "main")]
+    assert found == [200, 404, 200, 200]
 
 
 def test_connections_are_kept(served: LoopbackHub, connection: http.client.HTTPConnection) -> None:

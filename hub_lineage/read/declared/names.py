@@ -21,6 +21,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _PATH = re.compile(r"^(?:[/~]|\.{1,2}(?:[/\\]|$)|[A-Za-z]:[/\\]|file:)|\\")
 _FILE = re.compile(r"\.(?:safetensors|gguf|bin|ckpt|pth?|onnx|h5|msgpack|ya?ml|json)$", re.IGNORECASE)
 _STEP = re.compile(r"(?:checkpoint|ckpt|step|epoch|global_step|iter)[-_]?\d+", re.IGNORECASE)
+_EDGES = re.compile(r"^[\s\"'`]+|[\s\"'`]+$")
 _TO_FILL_IN = re.compile(r"<[^>]*>|\{\{|path/to/")
 _FOLDERS = frozenset(
     {"out", "output", "outputs", "result", "results", "model", "models", "checkpoint", "checkpoints", "ckpt", "tmp", "temp"}
@@ -58,7 +59,7 @@ def understand(text: object) -> Name | None:
     """
     if not isinstance(text, str) or len(text) > 2 * _LONGEST:
         return None
-    words = text.strip().strip("\"'`").strip()
+    words = _EDGES.sub("", text)
     if not 0 < len(words) <= _LONGEST or not words.isprintable() or _is_placeholder(words):
         return None
     held = _CACHED.search(words)
