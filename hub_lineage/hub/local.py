@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard
-
 from hub_lineage.errors import LineageError, NotFound, Unreadable
 from hub_lineage.hub.meter import Meter
 from hub_lineage.hub.ranges import check, coalesce, read_whole, split
+from hub_lineage.read import frontmatter
 from hub_lineage.types import ByteRange, Cost, Reference, RepoFile
 
 MOST_FILES = 100_000
@@ -110,14 +109,9 @@ class LocalSource:
 
     def _metadata(self) -> dict[str, Any]:
         try:
-            text = read_whole(self, _README, _README_LIMIT).decode("utf-8", "replace")
-            data: Any = ModelCard(text, ignore_metadata_errors=True).data
-            metadata: dict[str, Any] = data.to_dict()
-        except LineageError:
+            return frontmatter.metadata(read_whole(self, _README, _README_LIMIT).decode("utf-8", "replace"))
+        except LineageError:  # no README, or one that can't be read: the weights still can
             return {}
-        except Exception:  # noqa: BLE001 - whatever a README holds, the weights can still be read
-            return {}
-        return metadata
 
 
 def _regular_size(place: Path) -> int | None:
