@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test browser zoo fit bench-zoo bench-wild bench-sampling demo-models zoo-data
+.PHONY: demo test browser zoo fit bench-zoo bench-wild bench-sampling demo-models zoo-data smoke-hub
 
 demo: $(VENV)/.app  ## A Hub on loopback, a crawl, a trace, then the app on port 7860
 	$(BIN)/hub-lineage demo
@@ -17,7 +17,7 @@ test: $(VENV)/.test browser  ## Everything the tests need, then lint, types, lay
 	$(BIN)/python -m pytest
 
 ZOO := benchmarks/cache/zoo
-MORE := $(foreach seed,1 2 3 4,benchmarks/cache/training-$(seed))
+MORE := $(foreach seed,1 2 3 4,benchmarks/cache/training-$(seed)) benchmarks/cache/stars-5
 WILD ?= ../shared/data/wild/waifu2x
 
 zoo: zoo-data $(VENV)/.test  ## The zoo, really trained: ten minutes on two idle cores, then kept
@@ -32,9 +32,13 @@ bench-wild: $(VENV)/.test  ## Published networks with documented parents, from t
 bench-sampling: zoo  ## How many values a fingerprint needs: validation split
 	$(BIN)/python -m benchmarks.bench_sampling --zoo $(ZOO)
 
-fit: zoo  ## The judge that ships, anew: four more training zoos, then trees; 40 minutes
+fit: zoo  ## The judge that ships, anew: five more zoos to train on, then trees; half an hour
 	for seed in 1 2 3 4; do $(BIN)/python -m benchmarks.zoo --size training --seed $$seed --out benchmarks/cache/training-$$seed; done
+	$(BIN)/python -m benchmarks.zoo --size stars --seed 5 --out benchmarks/cache/stars-5
 	$(BIN)/python -m benchmarks.fit_judge --zoo $(ZOO) --more $(MORE)
+
+smoke-hub: $(VENV)/.app  ## For those with a network: a dozen public models whose ancestry is known
+	$(BIN)/python -m benchmarks.smoke_hub
 
 demo-models: zoo-data $(VENV)/.test  ## The models of the demonstration, anew
 	$(BIN)/python -m benchmarks.zoo.demo
@@ -42,11 +46,12 @@ demo-models: zoo-data $(VENV)/.test  ## The models of the demonstration, anew
 zoo-data:
 	@sh benchmarks/zoo/install_data.sh
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+$(VENV)/.pip:
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv is missing: on Debian, apt-get install python3-venv, then run make again."; exit 1; }
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
 
-$(VENV)/.app: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.app: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "Installing hub-lineage with its app into $(VENV) ..."
 	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[app]'
 	@touch $@
@@ -58,6 +63,7 @@ $(VENV)/.test: $(VENV)/.app
 
 browser:  ## Debian's Chromium, for the tests of the app
 	@command -v chromium >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "Install Chromium, then run make test again."; exit 1; }; \
 	  echo "Installing Chromium ..."; \
 	  SUDO=; [ "$$(id -u)" = 0 ] || SUDO=sudo; \
 	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }

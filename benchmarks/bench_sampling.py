@@ -50,10 +50,10 @@ def measure(training: Sequence[Crowd], validation: Sequence[Crowd], size: int, r
     learned = [Crowd(crowd.models, thinned(crowd.family, size, run), crowd.parents) for crowd in training]
     held = [Crowd(crowd.models, thinned(crowd.family, size, run), crowd.parents) for crowd in validation]
     cosine = shipped().kin_cosine
-    first, second = fit(measured(learned, cosine, 3, 0), SETTING, 0)
+    first, second = fit(measured(learned, {}, cosine, 3, 0), SETTING, 0)
     cases, nearest = [], []
     for crowd in held:
-        parts = measured([crowd], cosine, 0, 1)
+        parts = measured([crowd], {}, cosine, 0, 1)
         for part in parts:
             odds: Matrix = second_odds(part, first, second)
             cases += [_place(odds, part.label, int(child)) for child in np.flatnonzero(part.label.any(axis=1))]

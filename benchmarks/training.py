@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,22 +22,30 @@ FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One family measured: cues by name [K, K], labels [K, K], the root it comes from."""
+    """One family measured: cues by name [K, K], labels [K, K], the root it comes from.
+
+    ``open`` [K, K] marks a later revision of a child's true parent, which is neither right nor wrong to name: such pairs
+    are left out of fitting and calibration. What is measured on the zoo counts them as wrong all the same.
+    """
 
     cues: dict[str, Matrix]
     label: Matrix
     root: str
+    open: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.label)
 
     def renamed(self, zoo: str) -> Measured:
         """The family with its root told apart from those of other zoos."""
-        return Measured(self.cues, self.label, f"{zoo}/{self.root}")
+        return Measured(self.cues, self.label, f"{zoo}/{self.root}", self.open)
 
 
-def measured(found: Sequence[Crowd], kin_cosine: float, times: int, seed: int) -> list[Measured]:
-    """The families of some crowds with random members gone, clones kept once, each measured."""
+def measured(found: Sequence[Crowd], revisions: Mapping[str, str], kin_cosine: float, times: int, seed: int) -> list[Measured]:
+    """The families of some crowds with random members gone, clones kept once, each measured.
+
+    ``revisions`` names for each hidden revision the served one that it became.
+    """
     generator = np.random.default_rng(seed)
     families = []
     for crowd in found:
@@ -48,8 +56,19 @@ def measured(found: Sequence[Crowd], kin_cosine: float, times: int, seed: int) -
             label = np.zeros((len(part), len(part)))
             known = np.flatnonzero(part.parents >= 0)
             label[known, part.parents[known]] = 1.0
-            families.append(Measured(measure(part.family), label, part.models[0].root))
+            families.append(Measured(measure(part.family), label, part.models[0].root, _later_revisions(part, revisions)))
     return families
+
+
+def _later_revisions(crowd: Crowd, revisions: Mapping[str, str]) -> NDArray[np.bool_]:
+    """Pairs of a child and the served revision that its hidden parent went on to become, shape [K, K]."""
+    places = {model.id: place for place, model in enumerate(crowd.models)}
+    found = np.zeros((len(crowd), len(crowd)), dtype=bool)
+    for place, model in enumerate(crowd.models):
+        later = places.get(revisions.get(model.parent or "", ""))
+        if later is not None and later != place:
+            found[place, later] = True
+    return found
 
 
 def _without_clones(crowd: Crowd, first: NDArray[np.intp]) -> Crowd:
@@ -62,7 +81,7 @@ def _without_clones(crowd: Crowd, first: NDArray[np.intp]) -> Crowd:
 
 def rows(families: Sequence[Measured], tables: Sequence[Matrix]) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
     """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other."""
-    keep = [~np.eye(len(family), dtype=bool).reshape(-1) for family in families]
+    keep = [~(np.eye(len(family), dtype=bool) | family.open).reshape(-1) for family in families]
     x = np.concatenate([t[k] for t, k in zip(tables, keep, strict=True)])
     y = np.concatenate([f.label.reshape(-1)[k] for f, k in zip(families, keep, strict=True)])
     weight = np.concatenate([np.full(k.sum(), 1.0 / np.sqrt(len(f) - 1)) for f, k in zip(families, keep, strict=True)])

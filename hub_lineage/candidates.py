@@ -11,7 +11,8 @@ from hub_lineage.types import Fingerprint, Model
 
 MOST_JUDGED = 48
 """Models that are judged together at the most; a family's cost grows with the cube of its size."""
-_NOISE = 4.5 / 32  # short fingerprints of strangers correlate with a standard deviation of 1/32
+NOISE = 4.5 / 32
+"""Short fingerprints of strangers correlate less than this: their standard deviation is 1/32."""
 
 
 def shortlist(child: Fingerprint, models: Sequence[Model], most: int = MOST_JUDGED) -> tuple[list[Model], list[Model]]:
@@ -25,6 +26,6 @@ def shortlist(child: Fingerprint, models: Sequence[Model], most: int = MOST_JUDG
     vectors = np.stack([short_vector(model.fingerprint) for model in models]).astype(np.float32)
     likeness = vectors @ short_vector(child).astype(np.float32)
     order = [int(k) for k in np.argsort(-likeness, kind="stable")]
-    chosen = [k for k in order[:most] if likeness[k] > _NOISE] or order[:1]
+    chosen = [k for k in order[:most] if likeness[k] > NOISE] or order[:1]
     taken = set(chosen)
     return [models[k] for k in chosen], [models[k] for k in order if k not in taken]

@@ -6,7 +6,7 @@
     ├── UsageError                   2  usage
     │   └── BadReference             2  bad_reference
     ├── NotFound                     3  not_found
-    ├── AccessDenied                 4  gated | private
+    ├── AccessDenied                 4  gated
     ├── Unreadable                   5  unreadable
     │   ├── NoWeights                5  no_weights
     │   └── BadWeights               5  bad_weights

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hub_lineage.errors import BadWeights, NoWeights
 from hub_lineage.read import dtypes
+from hub_lineage.read.remembered import Remembered
 from hub_lineage.read.safetensors import read_index
 from hub_lineage.tensors import architecture_key, body
 from hub_lineage.types import ByteRange, Fingerprint, Floats, Sample, Source, Tensor
@@ -39,6 +40,7 @@ def read_fingerprint(source: Source) -> Fingerprint:
         NoWeights: there are no weights that can be sampled.
         BadWeights: a file is broken.
     """
+    source = Remembered(source)
     tensors = read_index(source)
     weights = body(tensors)
     if not weights:

@@ -8,20 +8,24 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
-from hub_lineage import candidates, phylogeny, report, verdict
-from hub_lineage.errors import LineageError, UsageError
+from hub_lineage import candidates, phylogeny, report, search, verdict
+from hub_lineage.errors import LineageError, RegistryError, UsageError
 from hub_lineage.family import gather
 from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.judge import Judgement, judge
 from hub_lineage.read import declared as declarations
+from hub_lineage.read.remembered import Remembered
 from hub_lineage.registry import Registry, default_folder
 from hub_lineage.types import Child, Cost, Declaration, Model, Progress, Reference, Source, Trace, Verdict
 
 Depth = Literal["quick", "full", "deep"]
 _AT_ONCE = 8  # candidates whose fingerprints are read at a time
+_ENOUGH_KIN = 8  # where a registry holds so many of a child's kin, the Hub is asked for its declared parents alone
+_PATIENCE = 5.0  # seconds to wait for a Hub that a folder's declared parents lie on: there may be no network at all
 
 
 def trace(
@@ -32,6 +36,7 @@ def trace(
     hub: Hub | None = None,
     declared: bool = True,
     depth: Depth = "quick",
+    budget: int = 200,
     top: int = 20,
     generations: int = 4,
     progress: Progress | None = None,
@@ -40,11 +45,13 @@ def trace(
 
     Args:
         child: A Hub ID, ``ID@revision``, a pasted URL, or a local folder or file.
-        among: The candidates, named likewise; without them the registry is searched.
-        registry: A registry or its folder; the default one where it is left out. Not opened where ``among`` is given.
+        among: The candidates, named likewise; without them the registry is searched, and the Hub where that holds few kin.
+        registry: A registry or its folder; the default one where it is left out. Not opened where ``among`` is given. What is
+            read from the Hub is kept there.
         hub: The Hub to read from; one on ``HF_ENDPOINT`` where it is left out.
         declared: Whether what the card says is shown beside what was found. It never moves the odds.
         depth: How much is read; only ``quick`` is there yet.
+        budget: Requests spent on finding candidates on the Hub at the most; 0 searches the registry alone.
         top: How many candidates are listed at the most.
         generations: How far the graph goes up and down.
         progress: Called as ``progress(step, done, total)``.
@@ -62,13 +69,18 @@ def trace(
         if hub is None and not all(each.local for each in (asked, *(named or ()))):
             hub = stack.enter_context(Hub())
         tell(f"Reading {child}", 0, 0)
-        source = open_source(asked, hub)
+        source = Remembered(open_source(asked, hub))
         subject = read_model(source)
         if declared:
             subject = replace(subject, declared=declarations.of_files(source))
-        found = _registered(registry, subject, stack, tell) if named is None else _named(named, asked, subject, hub, tell)
+        said = subject.declared if declared else ()
+        if named is None:
+            seen = _Wanted(subject, source, said, _searchable(hub, asked, said, stack) if budget > 0 else None, budget)
+            found = _registered(registry, seen, stack, tell)
+        else:
+            found = _named(named, asked, subject, hub, tell)
         tell("Judging the family", 0, 0)
-        answer = _answer(subject, found, subject.declared if declared else (), top=top, generations=generations)
+        answer = _answer(subject, found, declarations.with_dead(said, found.gone), top=top, generations=generations)
         return replace(answer, cost=_total(began, [source.cost(), *found.costs]))
 
 
@@ -97,12 +109,33 @@ class Found:
     unlike: tuple[Model, ...] = ()
     unread: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
+    gone: frozenset[str] = frozenset()  # declared parents that the Hub doesn't know
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Whose kin are looked for, by what it declares, and on which Hub; None where there is nothing to go by or to ask."""
+
+    subject: Model
+    source: Source
+    declared: tuple[Declaration, ...]
+    hub: Hub | None
+    budget: int
+
+
+def _searchable(hub: Hub | None, asked: Reference, said: Sequence[Declaration], stack: ExitStack) -> Hub | None:
+    """The Hub to find candidates on; a folder leads there only by the parents that it declares."""
+    if not asked.local:
+        return hub
+    if not declarations.on_hub(said):
+        return None
+    return hub or stack.enter_context(Hub(retries=1, patience=_PATIENCE))
 
 
 def _named(among: Sequence[Reference], asked: Reference, subject: Model, hub: Hub | None, tell: Progress) -> Found:
     """The candidates that were named, each once, the child itself left out."""
-    itself = (str(asked), f"{subject.id}@{subject.revision}")
-    references = {str(each): each for each in among if str(each) not in itself}
+    itself = {str(asked), f"{subject.id}@{subject.revision}", _place(asked)}
+    references = {_place(each): each for each in among if itself.isdisjoint((str(each), _place(each)))}
     read: dict[str, tuple[Model, Cost]] = {}
     failed: dict[str, LineageError] = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -112,7 +145,8 @@ def _named(among: Sequence[Reference], asked: Reference, subject: Model, hub: Hu
             try:
                 read[name] = task.result()
             except LineageError as error:
-                failed[name] = error
+                tell(f"Could not read {references[name]}: {error.message}", done, len(tasks))
+                failed[str(references[name])] = error
     if failed and not read:
         raise next(iter(failed.values()))
     models = {(model.id, model.revision): model for model, _ in read.values()}  # one may have been named in several ways
@@ -120,18 +154,64 @@ def _named(among: Sequence[Reference], asked: Reference, subject: Model, hub: Hu
     return _sorted_out(subject, list(models.values()), tuple(failed), tuple(cost for _, cost in read.values()))
 
 
+def _place(reference: Reference) -> str:
+    """What tells one model from another: where a local one really lies, however it was named."""
+    if not reference.local:
+        return str(reference)
+    real = Path(reference.id).expanduser().resolve()
+    return str(real.parent if real.name == "model.safetensors" else real)
+
+
 def _read(reference: Reference, hub: Hub | None) -> tuple[Model, Cost]:
     source = open_source(reference, hub)
     return read_model(source), source.cost()
 
 
-def _registered(registry: Registry | str | os.PathLike[str] | None, subject: Model, stack: ExitStack, tell: Progress) -> Found:
-    """The likest models of the child's architecture in a registry."""
+def _registered(registry: Registry | str | os.PathLike[str] | None, wanted: _Wanted, stack: ExitStack, tell: Progress) -> Found:
+    """The likest models of the child's architecture in a registry, and what a Hub adds to them."""
     tell("Searching the registry", 0, 0)
-    store = registry if isinstance(registry, Registry) else stack.enter_context(Registry.open(registry or default_folder()))
-    hits = store.search(subject.fingerprint, 2 * candidates.MOST_JUDGED)
-    models = [model for hit in hits if hit.id != subject.id and (model := store.get(hit.id, hit.revision)) is not None]
-    return _sorted_out(subject, models)
+    subject, hub = wanted.subject, wanted.hub
+    place = registry if isinstance(registry, Registry) else Path(registry or default_folder())
+    store = place if isinstance(place, Registry) else None
+    if isinstance(place, Path) and (hub is None or not _is_vacant(place)):
+        store = stack.enter_context(Registry.open(place))
+    hits = store.search(subject.fingerprint, 2 * candidates.MOST_JUDGED) if store else []
+    known = [model for hit in hits if hit.id != subject.id and store and (model := store.get(hit.id, hit.revision)) is not None]
+    if hub is None:
+        return _sorted_out(subject, known)
+    kin = sum(hit.similarity > candidates.NOISE for hit in hits if hit.id != subject.id)
+    added = search.search(
+        subject,
+        wanted.source.card,
+        wanted.declared,
+        hub=hub,
+        store=store,
+        budget=wanted.budget,
+        read=read_model,
+        local=wanted.source.reference.local,
+        broad=kin < _ENOUGH_KIN,
+        tell=tell,
+    )
+    _keep(place, [m for m in added.models if store is None or store.revision(m.id) != m.revision], tell)
+    models = {model.id: model for model in (*known, *added.models)}
+    return replace(_sorted_out(subject, list(models.values()), added.unread, (added.cost,)), gone=added.gone)
+
+
+def _is_vacant(folder: Path) -> bool:
+    """Whether a registry can be made there: nothing is, or an empty folder."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _keep(place: Registry | Path, models: Sequence[Model], tell: Progress) -> None:
+    """Stores what was read for next time, where that is possible."""
+    try:
+        if isinstance(place, Registry):
+            place.put(models)
+        elif models:
+            with Registry.open(place, write=True) as writer:
+                writer.put(models)
+    except RegistryError as error:
+        tell(f"What was read is not kept for next time: {error.message}", 0, 0)
 
 
 def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...] = (), costs: tuple[Cost, ...] = ()) -> Found:

@@ -10,6 +10,9 @@ from hub_lineage.family import Matrix
 from hub_lineage.judge import Judgement
 from hub_lineage.types import Parent, Relation, Verdict
 
+LIKELY = 0.5
+"""At these odds a candidate is likelier than all others and none together, and is named; from the judge's cut on, without a
+"probably", and only then is it written to a card."""
 FEW = 4
 """At most so many candidates are named together."""
 
@@ -28,19 +31,20 @@ def decide(judgement: Judgement, child: int, ids: Sequence[str], revisions: Sequ
     if own:
         return _same_body([_parent(judgement, child, k, ids, revisions) for k in own])
     best = order[0]
-    if odds[best] >= judgement.cut:
-        return _stated(_parent(judgement, child, best, ids, revisions), none)
+    if odds[best] >= LIKELY:
+        return _stated(_parent(judgement, child, best, ids, revisions), none, sure=bool(odds[best] >= judgement.cut))
     few = _few(odds, order)
-    if float(odds[few].sum()) >= judgement.cut:
+    one_body = all(judgement.clone[few[0], k] for k in few)  # copies of one model: which of them hardly matters
+    if float(odds[few].sum()) >= (LIKELY if one_body else judgement.cut):
         return _one_of([_parent(judgement, child, k, ids, revisions) for k in few], none)
     nearest = max(kin, key=lambda k: float(judgement.cues["cosine"][child, k]))
     perhaps = _parent(judgement, child, best, ids, revisions) if odds[best] > none else None
     return _family(ids[nearest], len(kin) - 1, perhaps, _share(none), _share(max(none, 1.0 - float(odds[best]))))
 
 
-def _stated(parent: Parent, none: float) -> Verdict:
-    settle = None if parent.probability >= 0.9 else "An earlier checkpoint or a training log would make it certain."
-    said = f"Fine-tuned from {parent.id} ({_percent(parent.probability)})."
+def _stated(parent: Parent, none: float, *, sure: bool) -> Verdict:
+    settle = None if sure else "An earlier checkpoint, a training log or a declaration would make it certain."
+    said = f"{'Fine-tuned' if sure else 'Probably fine-tuned'} from {parent.id} ({_percent(parent.probability)})."
     return Verdict("parent", parent.probability, _share(none), said, settle, (parent,))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hub_lineage.judge import Judgement
 from hub_lineage.types import Verdict
-from hub_lineage.verdict import decide, unknown
+from hub_lineage.verdict import LIKELY, decide, unknown
 from tests.strategies import OFTEN, judgements
 
 
@@ -39,8 +39,8 @@ def test_a_likely_candidate_is_the_parent() -> None:
     (parent,) = verdict.parents
     assert (parent.id, parent.revision, parent.relation, parent.probability) == ("org/m2", "rev2", "finetune", 0.8)
     assert "org/m2" in verdict.summary
-    assert verdict.settle
-    assert said(judged([0.02, 0.96])).settle is None
+    assert verdict.settle is None
+    assert said(judged([0.1, 0.8, 0.05], cut=0.9)).settle
 
 
 def test_several_about_as_likely_are_named_together() -> None:
@@ -86,9 +86,13 @@ def test_equal_bodies_are_named_and_none_is_taken_for_the_parent(count: int) -> 
     assert ("..." in verdict.summary) == (count > 4)
 
 
-def test_the_cut_decides_what_is_stated() -> None:
-    assert said(judged([0.6], cut=0.55)).kind == "parent"
-    assert said(judged([0.6], cut=0.65)).kind == "family"
+def test_the_cut_decides_what_is_sure_and_even_odds_what_is_named() -> None:
+    sure, likely, open_still = said(judged([0.6], cut=0.55)), said(judged([0.6], cut=0.65)), said(judged([0.45], cut=0.65))
+    assert sure.kind == likely.kind == "parent"
+    assert (sure.settle, open_still.kind) == (None, "family")
+    assert likely.settle
+    assert "Probably" in likely.summary
+    assert "Probably" not in sure.summary
 
 
 @given(judgements(), st.integers(0, 8), st.integers(0, 1000))
@@ -113,6 +117,7 @@ def test_any_odds_make_an_answer_in_words(judgement: Judgement, child: int, stra
         assert judgement.kin[child, place]
     if verdict.kind == "parent":
         assert verdict.probability == pytest.approx(judgement.parent[child].max(), abs=1e-4)
-        assert verdict.probability >= judgement.cut - 1e-4
+        assert verdict.probability >= LIKELY - 1e-4
+        assert (verdict.settle is None) == (judgement.parent[child].max() >= judgement.cut)
     if verdict.kind != "parent":
         assert verdict.settle

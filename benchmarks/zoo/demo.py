@@ -46,31 +46,31 @@ def planned() -> dict[str, Planned]:
     """The lineages, by the names that are used here."""
     family = Family(Random(SEED), VARIANTS[VARIANT], "deep", "clothes", 1.0)
     family.dtype = "F16"
-    made: dict[str, Planned] = {"base": family.root(CLOTHES, steps=1500)}
+    made: dict[str, Planned] = {"base": family.root(CLOTHES, steps=2500)}
 
     def child(name: str, parent: str, task: Task, recipe: Recipe) -> None:
         made[name] = family.child(made[parent], task, recipe)
 
-    child("inverted", "base", replace(CLOTHES, invert=True), tuned(1e-3, 300))
-    child("tilted", "base", replace(CLOTHES, rotation=90), tuned(1e-3, 300, 0.01))
-    child("noisy", "base", replace(CLOTHES, noise=0.6), tuned(5e-4, 300))
-    child("noisy-again", "base", replace(CLOTHES, noise=0.6).like(1), tuned(5e-4, 300))
-    child("inverted-noisy", "inverted", replace(CLOTHES, invert=True, noise=0.6), tuned(6e-4, 250))
-    child("inverted-shoes", "inverted", replace(CLOTHES, invert=True, classes=(2, 4, 5, 7, 9)), tuned(5e-4, 200))
+    child("inverted", "base", replace(CLOTHES, invert=True), tuned(0.004, 600))
+    child("tilted", "base", replace(CLOTHES, rotation=90), tuned(0.004, 600, 0.01))
+    child("noisy", "base", replace(CLOTHES, noise=0.6), tuned(0.002, 600))
+    child("noisy-again", "base", replace(CLOTHES, noise=0.6).like(1), tuned(0.002, 600))
+    child("inverted-noisy", "inverted", replace(CLOTHES, invert=True, noise=0.6), tuned(0.0024, 500))
+    child("inverted-shoes", "inverted", replace(CLOTHES, invert=True, classes=(2, 4, 5, 7, 9)), tuned(0.002, 400))
     child(
         "inverted-noisy-shoes",
         "inverted-noisy",
         replace(CLOTHES, invert=True, noise=0.6, classes=(2, 4, 5, 7, 9)),
-        tuned(4e-4, 200),
+        tuned(0.0016, 400),
     )
-    child("inverted-noisy-late", "inverted-noisy", replace(CLOTHES, invert=True, noise=1.0), tuned(3e-4, 200))
-    child("hidden", "tilted", replace(CLOTHES, rotation=180), tuned(1e-3, 300))
-    child("upside-down", "hidden", replace(CLOTHES, rotation=180, noise=0.3), tuned(4e-4, 200))
-    child("upside-down-shirts", "hidden", replace(CLOTHES, rotation=180, classes=(0, 2, 3, 4, 6)), tuned(5e-4, 200))
+    child("inverted-noisy-late", "inverted-noisy", replace(CLOTHES, invert=True, noise=1.0), tuned(0.0012, 400))
+    child("hidden", "tilted", replace(CLOTHES, rotation=180), tuned(0.004, 600))
+    child("upside-down", "hidden", replace(CLOTHES, rotation=180, noise=0.3), tuned(0.0016, 400))
+    child("upside-down-shirts", "hidden", replace(CLOTHES, rotation=180, classes=(0, 2, 3, 4, 6)), tuned(0.002, 400))
     stranger = Family(Random(SEED + 1), VARIANTS[VARIANT], "deep", "stranger", 1.0)
     stranger.dtype = "F16"
     made["stranger"] = stranger.root(CLOTHES, steps=900)
-    made["stranger-inverted"] = stranger.child(made["stranger"], replace(CLOTHES, invert=True), tuned(1e-3, 200))
+    made["stranger-inverted"] = stranger.child(made["stranger"], replace(CLOTHES, invert=True), tuned(0.004, 400))
     plain = Family(Random(SEED + 2), VARIANTS[OTHER_VARIANT], "deep", "plain", 1.0)
     plain.dtype = "F16"
     made["plain"] = plain.root(CLOTHES, steps=600)

@@ -47,6 +47,8 @@ def finding(trace: Trace) -> Finding:
     verdict = trace.verdict
     if verdict.kind not in {"parent", "merge"}:
         return Finding(reason=_REASONS[verdict.kind])
+    if verdict.kind == "parent" and verdict.settle is not None:  # likely, but the answer is still open
+        return Finding(reason=f"The parent is likely ({percent(verdict.probability)}), but not sure enough to write it.")
     relations = {parent.relation for parent in verdict.parents}
     relation = "merge" if verdict.kind == "merge" else next(iter(relations), None)
     if relation not in WRITTEN or (verdict.kind == "parent" and len(verdict.parents) != 1):

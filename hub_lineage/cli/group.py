@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "trace": "Rank the parents of a model and draw its ancestry.",
     "crawl": "Add models from the Hub to the registry.",
     "card": "Put a model's parents on its card, by a pull request.",
+    "schedule": "Have a crawl come back by itself.",
     "registry": "Look into the registry of known models.",
     "app": "Open the app in a browser.",
     "demo": "See it work on bundled models, without a network.",

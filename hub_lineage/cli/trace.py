@@ -25,7 +25,7 @@ class Among(click.Command):
         """Gives each word after ``--among`` its own ``--among``, as click understands it."""
         spread: list[str] = []
         within = False
-        for word, following in zip(args, [*args[1:], "--"], strict=True):
+        for word, following in zip(args, [*args, "--"][1:], strict=True):
             option = word.startswith("-") and word != "-"
             if within and not option:
                 spread += [AMONG, word]
@@ -47,6 +47,13 @@ class Among(click.Command):
     "--depth", type=click.Choice(["quick", "full", "deep"]), default="quick", show_default=True, help="How much is read."
 )
 @REGISTRY
+@click.option(
+    "--budget",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="Most requests spent on finding candidates; 0 searches the registry only.",
+)
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="How many candidates are ranked.")
 @click.option("--generations", type=click.IntRange(1), default=4, show_default=True, help="How far up the ancestry goes.")
 @JSON
@@ -65,6 +72,7 @@ def command(
     among_file: IO[str] | None,
     depth: Literal["quick", "full", "deep"],
     registry: Path | None,
+    budget: int,
     top: int,
     generations: int,
     form: str,
@@ -93,6 +101,7 @@ def command(
             registry=registry,
             declared=not no_declared,
             depth=depth,
+            budget=budget,
             top=top,
             generations=generations,
             progress=report,

@@ -37,6 +37,7 @@ class Hub:
         retries: How often a request that failed is sent again.
         patience: Seconds in all that one request may wait for a rate limit or between retries.
         timeout: Seconds that connecting, or the next piece of an answer, may take.
+        steady: Spread many calls evenly over the windows of the Hub's limits, instead of sending each at once while it may.
         clock: The time and sleep that waiting goes by.
     """
 
@@ -50,6 +51,7 @@ class Hub:
         retries: int = 6,
         patience: float = 90.0,
         timeout: float = 20.0,
+        steady: bool = False,
         clock: Clock | None = None,
     ) -> None:
         address = (endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
@@ -59,7 +61,9 @@ class Hub:
         self._closing = threading.Event()
         clock = clock or Clock(sleep=self._closing.wait)  # closing wakes those who wait
         with mapped(f"Setting out for {address}"):
-            self._transport = Transport(address, known, policy=policy, clock=clock, timeout=timeout, parallel=parallel)
+            self._transport = Transport(
+                address, known, policy=policy, clock=clock, timeout=timeout, parallel=parallel, steady=steady
+            )
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="hub")
         self._meter = Meter()
         self._gap = gap

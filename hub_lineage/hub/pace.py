@@ -53,14 +53,13 @@ class Gates:
         with self._lock:
             return max(0.0, self._shut_until.get(name, 0.0) - self._clock.now())
 
-    def heed(self, name: str, headers: Mapping[str, str], *, refused: bool) -> bool:
-        """Shut where the headers say that the limit is used up; whether they did."""
-        seconds = _reset(headers)
-        if seconds is None and refused:
-            seconds = _seconds(headers.get("retry-after"))
-        if seconds is None:
+    def heed(self, name: str, headers: Mapping[str, str], *, refused: bool, sent: float = 0.0) -> bool:
+        """Shut where the headers say that the limit is used up; whether they did. When the call was sent is all one."""
+        del sent
+        said = told(headers, refused=refused)
+        if said is None or said.left > 0:
             return False
-        self.shut(name, seconds + _ROUNDING)
+        self.shut(name, said.seconds + _ROUNDING)
         return True
 
 
@@ -102,13 +101,30 @@ def spent(seconds: float, doing: str) -> RateLimited:
     return RateLimited(f"{doing}: the Hub's rate limit is used up.", hint)
 
 
-def _reset(headers: Mapping[str, str]) -> float | None:
-    """The seconds until a limit lifts that the headers say is used up."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an answer says of its limit: calls left, seconds until it lifts, calls and seconds of a window where known."""
+
+    left: int
+    seconds: float
+    quota: int | None = None
+    length: float | None = None
+    refused: bool = False
+
+
+def told(headers: Mapping[str, str], *, refused: bool) -> Told | None:
+    """What the headers say of a limit; of a refusal, Retry-After where nothing else is said."""
     try:
         info = parse_ratelimit_headers(headers)
     except ValueError:  # a number too long to be one
-        return None
-    return min(info.reset_in_seconds, _FOREVER) if info is not None and info.remaining == 0 else None
+        info = None
+    if info is not None and (info.remaining == 0 or not refused):
+        quota, length = info.limit or None, info.window_seconds or None
+        return Told(
+            info.remaining, min(info.reset_in_seconds, _FOREVER), quota, min(length, _FOREVER) if length else None, refused
+        )
+    seconds = _seconds(headers.get("retry-after")) if refused else None
+    return None if seconds is None else Told(0, seconds, refused=True)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -13,11 +13,12 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 from huggingface_hub import constants
 
-from hub_lineage.version import __version__
 from hub_lineage.errors import NetworkError, UsageError
+from hub_lineage.hub.budget import Budget
 from hub_lineage.hub.failures import BELOW, failure, translate, worth_retrying
 from hub_lineage.hub.meter import Meter
 from hub_lineage.hub.pace import Clock, Gates, Policy, Tries, spent
+from hub_lineage.version import __version__
 
 HOPS = 5
 _ERROR_BODY = 64_000  # bytes read of an answer that isn't a success
@@ -60,7 +61,17 @@ class Answer:
 class Transport:
     """GET requests to the Hub and to wherever it redirects; safe to use from many threads."""
 
-    def __init__(self, endpoint: str, token: str | None, *, policy: Policy, clock: Clock, timeout: float, parallel: int) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        token: str | None,
+        *,
+        policy: Policy,
+        clock: Clock,
+        timeout: float,
+        parallel: int,
+        steady: bool = False,
+    ) -> None:
         self.endpoint = endpoint.rstrip("/")
         if origin(self.endpoint)[0] not in _PORTS or not origin(self.endpoint)[1]:
             raise UsageError(f"{endpoint} is not the address of a Hub.", "HF_ENDPOINT is one like https://huggingface.co.")
@@ -69,7 +80,7 @@ class Transport:
         self._token = token
         self._policy = policy
         self._clock = clock
-        self._gates = Gates(clock)
+        self._gates: Gates | Budget = Budget(clock) if steady else Gates(clock)
         # As many idle connections as threads on each of two origins: opening one costs a round trip, or three with TLS.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=4 * parallel, keepalive_expiry=60.0)
         agent = f"hub-lineage/{__version__}; python/{platform.python_version()}"
@@ -90,8 +101,11 @@ class Transport:
         tries = Tries(self._policy, self._clock)
         gate = self._gate(url)
         while True:
-            seconds = self._gates.wait(gate)
-            tries.wait(seconds, spent(seconds, doing))
+            while (seconds := self._gates.wait(gate)) > 0:
+                if self._client.is_closed:
+                    raise NetworkError(f"{doing}: the connection was closed.", "Open the Hub again.")
+                tries.wait(seconds, spent(seconds, doing))
+            sent = self._clock.now()
             try:
                 answer = self._once(url, headers or {}, expect, meter)
             except BELOW as error:
@@ -100,7 +114,7 @@ class Transport:
                     raise translated from error
                 tries.back_off(translated)
                 continue
-            told = self._gates.heed(gate, answer.headers, refused=answer.status == 429)
+            told = self._gates.heed(gate, answer.headers, refused=answer.status == 429, sent=sent)
             if answer.status not in _RETRIED and answer.status < 500:
                 return answer
             if answer.status == 429 and told:

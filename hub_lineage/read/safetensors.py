@@ -24,6 +24,7 @@ LONGEST_HEADER = 25_000_000
 MOST_TENSORS = 200_000
 _SHARD = re.compile(r"^(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.safetensors$")
 _PREFERRED = ("model", "pytorch_model", "diffusion_pytorch_model", "adapter_model")
+_OTHER_FORMATS = frozenset({"bin", "pt", "pth", "ckpt", "gguf", "onnx", "h5", "msgpack", "tflite", "pb", "npz", "keras"})
 _REFETCH = "Fetch the file again, or ask its author to upload it anew."
 
 
@@ -65,11 +66,11 @@ def _preference(stem: str) -> tuple[int, int]:
 
 
 def _what_there_is(files: Sequence[RepoFile]) -> str:
-    others = sorted({file.path.rpartition(".")[2] for file in files if "." in file.path and file.size > FIRST_READ})
+    others = sorted({ending for file in files if (ending := file.path.rpartition(".")[2]) in _OTHER_FORMATS})
     if not files:
-        return "The repository is empty."
+        return "It is empty."
     if others:
-        return f"It holds other large files ({', '.join(others[:5])}), which are not read yet; look for a safetensors version."
+        return f"It holds weights in other formats ({', '.join(others)}), which are not read yet; look for a safetensors version."
     return "It holds no weights in any format; check the ID, or name the folder that has them."
 
 

@@ -16,7 +16,8 @@ DATABASE = "registry.sqlite"
 LONG = "long.bin"
 SHORT = "short.f16"
 LOCK = "writer.lock"
-_OURS = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LONG, SHORT, LOCK, f"{LOCK}-journal"}
+LEDGER = "crawl.sqlite"
+_OURS = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LONG, SHORT, LOCK, f"{LOCK}-journal", LEDGER, f"{LEDGER}-journal"}
 
 _ANEW = "Restore the folder from a copy, or move it away and crawl again."
 _FULL = "Free some space and repeat the command: all that was stored before is whole."

@@ -62,6 +62,16 @@ class Registry:
             raise
         return registry
 
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self._folder
+
+    @property
+    def writable(self) -> bool:
+        """Whether it was opened for writing."""
+        return self._writer is not None
+
     def put(self, models: Iterable[Model]) -> int:
         """Stores models and returns how many, once they are durable: all of them, or none where it raises.
 

@@ -35,7 +35,7 @@ def case() -> Case:
         for model in models:
             among = tuple(name for name in ids if name != model.id)
             found = trace(model.id, among=among, hub=hub).verdict
-            if found.kind == "parent" and found.parents[0].relation == "finetune":
+            if found.kind == "parent" and found.settle is None and found.parents[0].relation == "finetune":
                 others = [name for name in among if name != found.parents[0].id]
                 return Case(model.folder, found.parents[0].id, among, others[0])
     raise AssertionError("no bundled model has a sure parent, so there is nothing to write to a card")

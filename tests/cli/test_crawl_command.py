@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from hub_lineage.cli.crawl import pace
 from hub_lineage.testing import LoopbackHub
 from tests.cli.conftest import Run
 from tests.family import TREE
@@ -52,3 +55,59 @@ def test_no_registry_is_told(hub: LoopbackHub, run: Run, tmp_path: Path) -> None
     done = run("registry", "info", "--registry", str(tmp_path / "none"))
     assert done.status == 7
     assert "crawl" in done.err
+
+
+def test_a_dry_run_says_what_there_is_to_do_and_makes_nothing(hub: LoopbackHub, run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "none"
+    done = run("crawl", "--author", "ann", "--dry-run", "--json", "--registry", str(folder))
+    assert (done.json["plan"]["seen"], done.json["plan"]["to_read"]) == (3, 3)
+    assert done.json["plan"]["requests"] > 3
+    assert not folder.exists()
+    run("crawl", "--author", "ann", "--registry", str(folder))
+    words = run("crawl", "--all", "--dry-run", "--registry", str(folder)).out
+    assert "3 unchanged" in words
+    assert "requests" in words
+    assert {record.path.count("/resolve/") for record in hub.requests if "/bob/" in record.path} <= {0}
+
+
+def test_what_failed_waits_and_is_told(hub: LoopbackHub, run: Run) -> None:
+    run("crawl", "--author", "bad")
+    again = run("crawl", "--author", "bad")
+    assert "wait for their time" in again.out
+    assert run("crawl", "--author", "bad", "--json").json["crawl"]["postponed"] > 0
+    assert run("crawl", "--author", "bad", "--retry", "--json").json["crawl"]["postponed"] == 0
+
+
+def test_what_is_gone_is_told(hub: LoopbackHub, run: Run) -> None:
+    run("crawl", "--author", "bob")
+    name = next(name for name in sorted(hub.site.catalogue.repositories) if name.startswith("bob/"))
+    hub.remove(name)
+    assert f"{name} is no longer on the Hub" in run("crawl", "--author", "bob").out
+
+
+def test_seeds_show_their_cost_beforehand(hub: LoopbackHub, run: Run) -> None:
+    for k in range(9):
+        hub.add_repo(f"new/child{k}", files={"config.json": "{}"}, card={"base_model": "ann/root"})
+    done = run("crawl", "--seed", "1", "--json")
+    assert "1 to read" in done.err
+    assert done.json["crawl"]["added"] == 1
+    assert run("registry", "list").out.split() == ["ann/root"]
+
+
+def test_lists_and_conditions_exclude_each_other(hub: LoopbackHub, run: Run) -> None:
+    assert run("crawl", "--seed", "1", "--author", "ann").status == 2
+    assert run("crawl", "--seed", "1", "--ids-file", "-", stdin="a/b\n").status == 2
+    assert run("crawl", "--since", "yesterday").status == 2
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "expected"),
+    [
+        (10, 20, 10.0, "1.0 a second, 10 s left"),
+        (10, 3010, 10.0, "50 min left"),
+        (1, 90001, 1.0, "25.0 h"),
+        (50, 0, 10.0, "5.0 a second)"),
+    ],
+)
+def test_rate_and_time_left(done: int, total: int, seconds: float, expected: str) -> None:
+    assert expected in pace(done, total, seconds)

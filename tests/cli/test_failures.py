@@ -27,7 +27,7 @@ TROUBLES = {
     "bad choice": ([CHILD, "--depth", "shallow"], 2, "usage"),
     "no candidates file": ([CHILD, "--among-file", "no-such-file"], 2, "usage"),
     "no candidate readable": ([CHILD, "--among", "no/such"], 3, "not_found"),
-    "no registry": ([CHILD], 7, "registry"),
+    "no registry": ([CHILD, "--budget", "0"], 7, "registry"),
 }
 
 

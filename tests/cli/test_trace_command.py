@@ -87,7 +87,7 @@ def test_a_folder_is_traced_by_the_path_that_was_given(hub: LoopbackHub, run: Ru
 
 def test_the_registry_gives_the_candidates(hub: LoopbackHub, run: Run) -> None:
     assert run("crawl", "--author", "bob").status == 0
-    rows = run("trace", CHILD, "--json").json["candidates"]
+    rows = run("trace", CHILD, "--budget", "0", "--json").json["candidates"]
     assert {row["id"] for row in rows} == {"bob/left-one", "bob/left-two"}
 
 

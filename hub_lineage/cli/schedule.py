@@ -1,0 +1,128 @@
+"""``hub-lineage schedule``: a crawl that comes back by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import click
+
+from hub_lineage import schedule as texts
+from hub_lineage.cli.crawl import command as crawl_command
+from hub_lineage.cli.options import CONTEXT, JSON
+from hub_lineage.errors import UsageError
+from hub_lineage.hub.jobs import Jobs, Scheduled
+from hub_lineage.schedule import Work
+from hub_lineage.types import SCHEMA
+
+_PRINTED: Final[dict[str, Callable[[Work], str]]] = {
+    "cron": texts.cron_line,
+    "github": texts.workflow,
+    "uv": texts.uv_line,
+    "job": lambda work: json.dumps(job(work), indent=2),
+}
+_SAID: Final = {"created": "Scheduled", "changed": "Gave other times to", "unchanged": "It is scheduled already:"}
+
+
+@click.command(context_settings=CONTEXT)
+@click.argument("crawl", nargs=-1, metavar="-- CRAWL_OPTIONS...")
+@click.option(
+    "--every", default="@daily", show_default=True, metavar="TIME", help="@hourly, @daily, @weekly ..., or cron's five fields."
+)
+@click.option("--store", metavar="DATASET", help="The dataset on the Hub that keeps the registry between runs; made if missing.")
+@click.option(
+    "--print", "printed", type=click.Choice(list(_PRINTED)), help="Print what would do it elsewhere, and ask nothing of the Hub."
+)
+@click.option("--now", is_flag=True, help="Do what is scheduled once, here: fetch the registry, crawl, put it back.")
+@click.option("--namespace", metavar="ORG", help="Whose Job it is.  [default: yours]")
+@click.option("--package", default="hub-lineage", show_default=True, metavar="NAME", help="What pip installs there.")
+@JSON
+def command(
+    *,
+    crawl: tuple[str, ...],
+    every: str,
+    store: str | None,
+    printed: str | None,
+    now: bool,
+    namespace: str | None,
+    package: str,
+    as_json: bool,
+) -> None:
+    """Have a crawl come back by itself, as a scheduled Job on the Hub.
+
+    What follows two dashes is given to the crawl. A Job's disk is gone when it ends, so the registry is kept in a dataset,
+    private unless you made it otherwise. Scheduling the same crawl again changes its times.
+
+    \b
+    Examples:
+      hub-lineage schedule --store org/registry -- --author org
+      hub-lineage schedule --every '0 6 * * 1' --print cron -- --author org
+      hub-lineage schedule --store org/registry --print github -- --author org > .github/workflows/crawl.yml
+    """
+    if now and printed:
+        raise UsageError("--now and --print contradict each other.", "Give one of them.")
+    work = Work(crawl, store, every, package)
+    _check(work, elsewhere=not (now or printed == "cron"))
+    if printed:
+        click.echo(_PRINTED[printed](work).rstrip("\n"))
+    elif now:
+        run(work)
+    else:
+        made = Jobs().schedule(work, namespace=namespace)
+        click.echo(json.dumps({"schema": SCHEMA, "schedule": asdict(made)}, indent=2) if as_json else in_words(made))
+
+
+def run(work: Work) -> None:
+    """One crawl, into the dataset's registry where one is named."""
+    if work.store is None:
+        _crawl(work.crawl)
+        return
+    with kept(work.store) as folder:
+        _crawl([*work.crawl, "--registry", str(folder)])
+
+
+@contextmanager
+def kept(dataset: str) -> Iterator[Path]:
+    """The registry of a dataset in a folder for a while; what it got is put back, also where the work on it broke off."""
+    jobs = Jobs()
+    with TemporaryDirectory(prefix="hub-lineage-") as place:
+        folder = Path(place) / "registry"
+        folder.mkdir()
+        parent = jobs.fetch(dataset, folder)
+        try:
+            yield folder
+        finally:
+            if any(folder.iterdir()):
+                jobs.store(dataset, folder, parent=parent)
+
+
+def job(work: Work) -> dict[str, object]:
+    """The Job as it would be asked for, without the secret's value."""
+    spec: dict[str, object] = {"schedule": work.every, "image": texts.IMAGE, "command": texts.job_command(work)}
+    return {**spec, "timeout": texts.TIMEOUT, "secrets": ["HF_TOKEN"]}
+
+
+def in_words(made: Scheduled) -> str:
+    """What became of the schedule, in a sentence or two."""
+    stop = f"Stop it with: hf jobs scheduled delete --namespace {made.owner} {made.id}"
+    return f"{_SAID[made.status]} job {made.id} of {made.owner}, {made.every}.\n{stop}"
+
+
+def _check(work: Work, *, elsewhere: bool) -> None:
+    """Refuses today what would fail at night."""
+    with crawl_command.make_context("crawl", list(work.crawl)) as context:
+        given = context.params
+    table = given.get("from_stats")
+    if elsewhere and (given.get("ids_file") is not None or (table and Path(table).exists())):
+        raise UsageError("A list of models on this machine can't be read elsewhere.", "Use --author or --search.")
+    if work.store and given.get("registry") is not None:
+        raise UsageError("--registry and --store contradict each other.", "Give one of them.")
+
+
+def _crawl(arguments: list[str] | tuple[str, ...]) -> None:
+    crawl_command.main(list(arguments), prog_name="hub-lineage crawl", standalone_mode=False)

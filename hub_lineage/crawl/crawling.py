@@ -1,0 +1,218 @@
+"""The crawl itself: plan, read many at once, store in small batches, notice what is gone."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from hub_lineage.crawl.planning import Plan, plan
+from hub_lineage.crawl.selection import Entry, Selection
+from hub_lineage.errors import LineageError, NetworkError, NotFound, RateLimited, RegistryError
+from hub_lineage.hub import Hub, open_source, parse_reference
+from hub_lineage.registry import Ledger, Registry
+from hub_lineage.trace import read_model
+from hub_lineage.types import Cost, Model, Progress, Reference
+
+_AT_ONCE = 8
+_AHEAD = 3 * _AT_ONCE  # models under way or read and not yet taken
+_BATCH = 16  # models written together: a kill loses at most the work on these and on those under way
+_OFTEN = 2.0  # seconds after which fewer are written
+_PATIENCE = 1000.0  # seconds: three of the Hub's windows
+_ENOUGH = 40  # network failures in a row after which the Hub counts as out of reach
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlReport:
+    """What a crawl did.
+
+    Models seen, added, unchanged, those that couldn't be read as (id, code, message), those that failed before and
+    weren't tried again yet, and the IDs that the Hub no longer has.
+    """
+
+    seen: int
+    added: int
+    unchanged: int
+    failed: tuple[tuple[str, str, str], ...]
+    cost: Cost
+    postponed: int = 0
+    gone: tuple[str, ...] = ()
+
+
+def crawl(
+    registry: Registry,
+    *,
+    hub: Hub | None = None,
+    author: str | None = None,
+    search: str | None = None,
+    task: str | None = None,
+    library: str | None = None,
+    architecture: str | None = None,
+    since: str | None = None,
+    limit: int | None = None,
+    ids: Sequence[str] | None = None,
+    selection: Selection | None = None,
+    retry: bool = False,
+    progress: Progress | None = None,
+) -> CrawlReport:
+    """Reads the models of a listing, or those named, into a registry opened for writing.
+
+    A model whose commit the registry holds is passed over without being opened. Failures are written down, don't stop
+    the crawl, and are tried again by a later one: after an hour, then after twice as long each time; those that lie in the
+    files once the commit changes. A crawl can be stopped at any moment and goes on where it was. What a complete listing
+    held before and the Hub no longer has is marked as gone; its fingerprint stays.
+
+    Args:
+        registry: Where the models go.
+        hub: The Hub to read from; one on ``HF_ENDPOINT`` where it is left out.
+        author: Only this person's or organisation's models.
+        search: Only models whose name holds these words.
+        task: Only models for this task, such as ``text-classification``.
+        library: Only models of this library.
+        architecture: Only models with this tag of an architecture or model type, such as ``bert``.
+        since: Only models changed at this date or later.
+        limit: Stop after so many.
+        ids: These models instead of a listing.
+        selection: All of these conditions in one, in place of them.
+        retry: Try again at once what failed before.
+        progress: Called as ``progress(step, done, total)``.
+
+    Raises:
+        RateLimited: the Hub's rate limit doesn't lift; what was read is stored.
+        NetworkError: the Hub can't be reached any more; likewise.
+    """
+    if not registry.writable:
+        raise RegistryError("This registry was opened for reading.", "Open it with Registry.open(folder, write=True).")
+    named = None if ids is None else tuple(Entry(name, listed=False) for name in ids)
+    chosen = selection or Selection(author, search, task, library, architecture, since, limit, named)
+    began = time.perf_counter()
+    with ExitStack() as stack:
+        used = hub or stack.enter_context(Hub(patience=_PATIENCE, steady=True))
+        ledger = stack.enter_context(Ledger(registry.folder, write=True))
+        before = used.cost()
+        made = plan(registry, chosen, used, retry=retry, progress=progress)
+        if chosen.complete:
+            ledger.list_also(chosen.scope, made.listed)
+        work = _Work(registry, ledger, used, progress or _quiet, made)
+        work.run()
+        gone = _look_for(made.vanished, chosen, ledger, used)
+        return work.report(used.cost(), before, time.perf_counter() - began, gone)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    model: Model | None = None
+    revision: str | None = None
+    error: LineageError | None = None
+
+
+@dataclass
+class _Work:
+    """The crawl's counts, and the models that are read and not yet written."""
+
+    registry: Registry
+    ledger: Ledger
+    hub: Hub
+    progress: Progress
+    plan: Plan
+    done: int = 0
+    added: int = 0
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    _batch: dict[str, Model] = field(default_factory=dict)
+    _written: float = field(default_factory=time.monotonic)
+    _in_a_row: int = 0
+
+    def run(self) -> None:
+        """Reads all that the plan names, many at once, and stores it in batches, even where it is broken off."""
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="crawl")
+        waiting: deque[tuple[Entry, Future[_Outcome]]] = deque()
+        try:
+            for entry in self.plan.todo:
+                waiting.append((entry, pool.submit(_read, entry, self.registry.revision(entry.id), self.hub)))
+                if len(waiting) >= _AHEAD:
+                    self._take(*waiting.popleft())
+            while waiting:
+                self._take(*waiting.popleft())
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._store()
+
+    def report(self, after: Cost, before: Cost, seconds: float, gone: tuple[str, ...]) -> CrawlReport:
+        """What was done."""
+        requests, read = after.requests - before.requests, after.bytes_read - before.bytes_read
+        unchanged = self.plan.seen - self.plan.postponed - self.added - len(self.failed)
+        cost = Cost(seconds, requests, read, after.bytes_total - before.bytes_total)
+        return CrawlReport(self.plan.seen, self.added, unchanged, tuple(self.failed), cost, self.plan.postponed, gone)
+
+    def _take(self, entry: Entry, task: Future[_Outcome]) -> None:
+        outcome = task.result()
+        self.done += 1
+        self.progress(f"Reading {entry.id}", self.done, len(self.plan.todo))
+        if outcome.error is not None:
+            self._fail(entry, outcome.revision, outcome.error)
+            return
+        self._in_a_row = 0
+        if outcome.model is not None and self._is_new(outcome.model):
+            self._batch[outcome.model.id] = outcome.model
+        if len(self._batch) >= _BATCH or time.monotonic() - self._written > _OFTEN:
+            self._store()
+
+    def _is_new(self, model: Model) -> bool:
+        """Whether the registry lacks it; two names may lead to one model."""
+        return model.id not in self._batch and (model.revision is None or self.registry.revision(model.id) != model.revision)
+
+    def _fail(self, entry: Entry, revision: str | None, error: LineageError) -> None:
+        self._in_a_row = self._in_a_row + 1 if isinstance(error, NetworkError) else 0
+        if isinstance(error, RateLimited) or self._in_a_row >= _ENOUGH:
+            raise error
+        self.failed.append((entry.id, error.code, str(error)))
+        self.registry.record_failure(entry.id, revision or entry.revision, error.code, str(error))
+        self.ledger.failed(entry.id)
+        if isinstance(error, NotFound) and self.registry.revision(entry.id) is not None:
+            self.ledger.mark_gone(entry.id)
+
+    def _store(self) -> None:
+        self._written = time.monotonic()
+        if not self._batch:
+            return
+        self.added += self.registry.put(self._batch.values())
+        self.ledger.succeeded(self._batch)
+        self._batch = {}
+
+
+def _read(entry: Entry, known: str | None, hub: Hub) -> _Outcome:
+    """The model of an entry; none where its commit turns out to be the one that is known."""
+    revision = None
+    try:
+        # What a listing names is on the Hub, even where a folder of that name lies here.
+        source = open_source(Reference(entry.id) if entry.listed else parse_reference(entry.id), hub)
+        revision = source.revision
+        if known is not None and revision == known:
+            return _Outcome(revision=revision)
+        return _Outcome(read_model(source), revision)
+    except LineageError as error:
+        return _Outcome(None, revision, error)
+
+
+def _look_for(vanished: Sequence[str], selection: Selection, ledger: Ledger, hub: Hub) -> tuple[str, ...]:
+    """Those that are gone from the Hub itself, marked; others only meet the conditions no more, and are let be."""
+    gone = []
+    for name in vanished:
+        try:
+            there = open_source(Reference(name), hub).reference.id == name
+        except NotFound:
+            there = False
+        except LineageError:
+            continue  # gated, or no answer: the next crawl asks again
+        if not there:
+            ledger.mark_gone(name)
+            gone.append(name)
+        ledger.unlist(selection.scope, [name])
+    return tuple(gone)
+
+
+def _quiet(step: str, done: int, total: int) -> None:
+    """No progress is shown where nobody asked for it."""

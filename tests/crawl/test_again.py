@@ -1,0 +1,151 @@
+"""A crawl that isn't the first: what failed waits for its time, what is gone is noticed, limits end it in words."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from hub_lineage.crawl import Entry, crawl
+from hub_lineage.crawl.planning import waits
+from hub_lineage.errors import RateLimited
+from hub_lineage.hub import Hub
+from hub_lineage.registry import Failure, Ledger, Registry
+from hub_lineage.registry.folder import LEDGER
+from hub_lineage.testing import LoopbackHub
+from tests.hub.clock import Sleeper
+from tests.test_crawl import add, content, held
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+
+
+def failed(code: str, hours_ago: float, revision: str | None = "r1") -> dict[str, Failure]:
+    return {"org/m": Failure("org/m", revision, code, "words", (NOW - hours_ago * HOUR).isoformat())}
+
+
+@pytest.mark.parametrize(
+    ("code", "hours_ago", "tries", "expected"),
+    [
+        ("network", 0.9, 1, True),
+        ("network", 1.1, 1, False),
+        ("gated", 1.1, 2, True),
+        ("gated", 2.1, 2, False),
+        ("network", 24 * 6.9, 10**9, True),
+        ("network", 24 * 7.1, 10**9, False),
+        ("no_weights", 10**5, 1, True),
+        ("bad_weights", 10**5, 1, True),
+    ],
+)
+def test_failures_wait(code: str, hours_ago: float, tries: int, *, expected: bool) -> None:
+    assert waits(Entry("org/m", "r1"), failed(code, hours_ago), {"org/m": tries}, NOW) is expected
+
+
+def test_a_new_commit_or_a_name_given_ends_the_wait() -> None:
+    assert not waits(Entry("org/m", "r2"), failed("no_weights", 0), {}, NOW)
+    assert not waits(Entry("org/m", listed=False), failed("no_weights", 0), {}, NOW)
+    assert not waits(Entry("org/other", "r1"), failed("no_weights", 0), {}, NOW)
+
+
+def test_what_failed_costs_nothing_until_its_time(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    add(loopback_hub, 2)
+    loopback_hub.add_repo("org/bare", files={"README.md": "words"})
+    loopback_hub.add_repo("org/gated", files={"model.safetensors": content(0)}, gated="auto")
+    assert crawl(registry, hub=hub).postponed == 0
+    loopback_hub.forget()
+    again = crawl(registry, hub=hub)
+    assert (again.seen, again.added, again.unchanged, again.postponed, again.failed) == (4, 0, 2, 2, ())
+    assert [record.path for record in loopback_hub.requests] == ["/api/models"]
+    with Ledger(registry.folder, write=False) as ledger:
+        assert ledger.attempts() == {"org/bare": 1, "org/gated": 1}
+    forced = crawl(registry, hub=hub, retry=True)
+    assert ({name for name, _, _ in forced.failed}, forced.postponed) == ({"org/bare", "org/gated"}, 0)
+    with Ledger(registry.folder, write=False) as ledger:
+        assert ledger.attempts() == {"org/bare": 2, "org/gated": 2}
+
+
+def test_failures_wait_in_a_registry_that_holds_nothing_else(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    loopback_hub.add_repo("org/bare", files={"README.md": "words"})
+    crawl(registry, hub=hub)
+    assert (len(registry), crawl(registry, hub=hub).postponed) == (0, 1)
+
+
+def test_success_ends_the_count_of_attempts(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    loopback_hub.add_repo("org/late", files={"README.md": "words"})
+    crawl(registry, hub=hub)
+    loopback_hub.repository("org/late").commit({"model.safetensors": content(0)})
+    assert crawl(registry, hub=hub).added == 1
+    assert registry.failures() == []
+    with Ledger(registry.folder, write=False) as ledger:
+        assert ledger.attempts() == {}
+
+
+def test_what_is_gone_is_marked_once_and_kept(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    names = add(loopback_hub, 4)
+    crawl(registry, hub=hub, author="org")
+    loopback_hub.remove(names[1])
+    loopback_hub.rename(names[2], "org/new")
+    assert crawl(registry, hub=hub, author="org", limit=2).gone == ()
+    assert crawl(registry, hub=hub, author="org").gone == (names[1], names[2])
+    assert held(registry, names)
+    with Ledger(registry.folder, write=False) as ledger:
+        assert list(ledger.gone()) == [names[1], names[2]]
+    loopback_hub.forget()
+    assert crawl(registry, hub=hub, author="org").gone == ()
+    assert [record.path for record in loopback_hub.requests] == ["/api/models"]
+    add(loopback_hub, 1, first=1)
+    crawl(registry, hub=hub, author="org")
+    with Ledger(registry.folder, write=False) as ledger:
+        assert list(ledger.gone()) == [names[2]]
+
+
+def test_what_only_meets_a_condition_no_more_is_not_gone(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    repository = loopback_hub.add_repo("org/m", files={"model.safetensors": content(0)}, pipeline_tag="text-classification")
+    crawl(registry, hub=hub, task="text-classification")
+    repository.pipeline_tag = "fill-mask"
+    found = crawl(registry, hub=hub, task="text-classification")
+    assert (found.seen, found.gone) == (0, ())
+    assert registry.get("org/m") is not None
+
+
+def test_a_lost_ledger_does_no_harm(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    names = add(loopback_hub, 3)
+    crawl(registry, hub=hub)
+    (registry.folder / LEDGER).unlink()
+    assert crawl(registry, hub=hub).unchanged == 3
+    assert held(registry, names)
+
+
+def test_a_ledger_keeps_its_rows_where_a_write_fails(registry: Registry) -> None:
+    with Ledger(registry.folder, write=True) as ledger:
+        ledger.list_also("all", ["org/a"])
+        with sqlite3.connect(registry.folder / LEDGER) as other:
+            other.execute("CREATE TRIGGER no BEFORE INSERT ON listed WHEN NEW.id = 'org/c' BEGIN SELECT RAISE(ABORT, 'no'); END")
+        other.close()
+        with pytest.raises(Exception, match="no"):
+            ledger.list_also("all", ["org/b", "org/c"])
+        assert ledger.listed("all") == {"org/a"}
+
+
+def test_a_limit_that_never_lifts_ends_the_crawl_and_loses_nothing(loopback_hub: LoopbackHub, registry: Registry) -> None:
+    names = add(loopback_hub, 60)
+    loopback_hub.limit("api", calls=30, window=10**6)
+    with Hub(loopback_hub.url, False, clock=Sleeper().clock, patience=60) as hub, pytest.raises(RateLimited):
+        crawl(registry, hub=hub)
+    stored = len(registry)
+    assert 0 < stored <= 29
+    assert registry.failures() == []
+    loopback_hub.limit("api", calls=10**6, window=300)
+    with Hub(loopback_hub.url, False) as hub:
+        found = crawl(registry, hub=hub)
+    assert (found.added, found.unchanged, found.failed) == (60 - stored, stored, ())
+    assert held(registry, names)
+
+
+def test_a_hub_out_of_reach_ends_the_crawl(loopback_hub: LoopbackHub, registry: Registry) -> None:
+    add(loopback_hub, 60)
+    loopback_hub.fault("status", path="/api/models/org", status=503, times=10**6)
+    with Hub(loopback_hub.url, False, clock=Sleeper().clock, retries=0) as hub, pytest.raises(Exception, match="503"):
+        crawl(registry, hub=hub)
+    assert 30 < len(registry.failures()) < 60
