@@ -158,8 +158,8 @@ def without_limits(size: Size) -> list[Figure]:
         read, whole = bytes_a_model(hub, names[: size.downloads])
         downloads = finished(start(DOWNLOADER, hub.url, str(folder)), json.dumps(names[: size.downloads]))
         generator = random.Random(0)
-        for name in generator.sample(names, size.changed):
-            hub.repository(name).commit({"notes.txt": f"changed {generator.random()}"})
+        for k, name in enumerate(generator.sample(names, size.changed)):
+            change(hub, name, k, weights=k % 2 == 0)
         again = finished(start(CRAWLER, hub.url, str(folder / "registry")))
     calls = statistics.median(resolved[name] for name in names)
     loop = "loop over snapshot_download"
@@ -172,10 +172,20 @@ def without_limits(size: Size) -> list[Figure]:
             again["requests"] / first["requests"],
             "share",
             "<= .05",
-            note=f"{again['requests']} requests for {size.changed} of {size.models} changed; {first['requests']} the first time",
+            note=f"{again['requests']} requests for {size.changed} of {size.models} changed, half of them in their weights; {first['requests']} the first time",
         ),
         Figure("crawl.models_per_cpu_second", rate, "models/s", ">= 15", {loop: loop_rate}, "the client's CPU time"),
     ]
+
+
+def change(hub: LoopbackHub, name: str, seed: int, *, weights: bool) -> None:
+    """A new commit: of the weights, where they are small enough to be written here, or of a text."""
+    repository = hub.repository(name)
+    if weights and "model.safetensors" in repository.at("main").files:
+        tensors = {key: np.random.default_rng(seed).normal(size=shape).astype(np.float32) for key, shape in SHAPES.items()}
+        repository.commit({"model.safetensors": save(tensors)})
+    else:
+        repository.commit({"notes.txt": f"changed {seed}"})
 
 
 def bytes_a_model(hub: LoopbackHub, names: list[str]) -> tuple[float, float]:
@@ -198,7 +208,9 @@ def kills_lost(size: Size) -> Figure:
         for _ in range(size.kills):
             hub.forget()
             crawler = start(CRAWLER, hub.url, str(folder / "registry"))
-            time.sleep(generator.uniform(0.3, 2.5))
+            while not hub.requests:
+                time.sleep(0.005)
+            time.sleep(generator.uniform(0, 3))
             crawler.kill()
             crawler.communicate()
             now = stored(folder / "registry")

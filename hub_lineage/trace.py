@@ -14,7 +14,7 @@ from typing import Literal
 from hub_lineage import candidates, phylogeny, report, search, verdict
 from hub_lineage.errors import LineageError, RegistryError, UsageError
 from hub_lineage.family import gather
-from hub_lineage.fingerprint import read_fingerprint
+from hub_lineage.fingerprint import SCHEME, read_fingerprint
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.judge import Judgement, judge
 from hub_lineage.read import declared as declarations
@@ -84,19 +84,35 @@ def trace(
         return replace(answer, cost=_total(began, [source.cost(), *found.costs]))
 
 
-def read_model(source: Source) -> Model:
-    """One model as the registry keeps it, read from an opened repository or folder."""
+def read_model(source: Source, known: Model | None = None) -> Model:
+    """One model as the registry keeps it, read from an opened repository or folder.
+
+    ``known`` is the model at another revision: where its weight files are the same, so is its fingerprint, and none is read.
+    """
     card = source.card
+    same = known if known is not None and _same_weights(known, source) else None
     return Model(
         id=source.reference.id,
         revision=source.revision,
-        fingerprint=read_fingerprint(source),
+        fingerprint=same.fingerprint if same else read_fingerprint(source),
         license=card.get("license"),
         downloads=card.get("downloads"),
         created_at=card.get("created_at"),
         last_modified=card.get("last_modified"),
         hashes=tuple(sorted(file.sha256 for file in source.files if file.sha256)),
         declared=declarations.of_card(card, source.reference.id),
+    )
+
+
+def _same_weights(known: Model, source: Source) -> bool:
+    """Whether the hashes show that no weight file is another; a weight file without a hash shows nothing."""
+    weights = [file for file in source.files if file.path.endswith(".safetensors")]
+    hashes = sorted(file.sha256 for file in source.files if file.sha256)
+    return (
+        bool(weights)
+        and all(file.sha256 for file in weights)
+        and tuple(hashes) == known.hashes
+        and known.fingerprint.scheme == SCHEME
     )
 
 

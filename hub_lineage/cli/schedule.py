@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,6 +28,7 @@ _PRINTED: Final[dict[str, Callable[[Work], str]]] = {
     "uv": texts.uv_line,
     "job": lambda work: json.dumps(job(work), indent=2),
 }
+HOURS: Final = 4.5  # the machines are taken away after five
 _SAID: Final = {"created": "Scheduled", "changed": "Gave other times to", "unchanged": "It is scheduled already:"}
 
 
@@ -39,6 +42,9 @@ _SAID: Final = {"created": "Scheduled", "changed": "Gave other times to", "uncha
     "--print", "printed", type=click.Choice(list(_PRINTED)), help="Print what would do it elsewhere, and ask nothing of the Hub."
 )
 @click.option("--now", is_flag=True, help="Do what is scheduled once, here: fetch the registry, crawl, put it back.")
+@click.option(
+    "--hours", type=click.FloatRange(0, 1000), default=HOURS, show_default=True, help="How long --now may crawl for a dataset."
+)
 @click.option("--namespace", metavar="ORG", help="Whose Job it is.  [default: yours]")
 @click.option("--package", default="hub-lineage", show_default=True, metavar="NAME", help="What pip installs there.")
 @JSON
@@ -49,6 +55,7 @@ def command(
     store: str | None,
     printed: str | None,
     now: bool,
+    hours: float,
     namespace: str | None,
     package: str,
     as_json: bool,
@@ -71,18 +78,18 @@ def command(
     if printed:
         click.echo(_PRINTED[printed](work).rstrip("\n"))
     elif now:
-        run(work)
+        run(work, hours)
     else:
         made = Jobs().schedule(work, namespace=namespace)
         click.echo(json.dumps({"schema": SCHEMA, "schedule": asdict(made)}, indent=2) if as_json else in_words(made))
 
 
-def run(work: Work) -> None:
-    """One crawl, into the dataset's registry where one is named."""
+def run(work: Work, hours: float = HOURS) -> None:
+    """One crawl, into the dataset's registry where one is named; there it ends in time for what it got to be kept."""
     if work.store is None:
         _crawl(work.crawl)
         return
-    with kept(work.store) as folder:
+    with kept(work.store) as folder, _ended_after(hours * 3600):
         _crawl([*work.crawl, "--registry", str(folder)])
 
 
@@ -99,6 +106,29 @@ def kept(dataset: str) -> Iterator[Path]:
         finally:
             if any(folder.iterdir()):
                 jobs.store(dataset, folder, parent=parent)
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """Ends what runs inside as Ctrl-C would when time is up; the signal wakes the main thread from any wait."""
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    if hasattr(signal, "pthread_kill"):
+        timer.start()
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        if not over.is_set():
+            raise
+        click.echo("Time is up; the next run goes on from here.", err=True)
+    finally:
+        timer.cancel()
 
 
 def job(work: Work) -> dict[str, object]:

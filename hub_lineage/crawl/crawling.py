@@ -131,7 +131,7 @@ class _Work:
         waiting: deque[tuple[Entry, Future[_Outcome]]] = deque()
         try:
             for entry in self.plan.todo:
-                waiting.append((entry, pool.submit(_read, entry, self.registry.revision(entry.id), self.hub)))
+                waiting.append((entry, pool.submit(_read, entry, self.registry, self.hub)))
                 if len(waiting) >= _AHEAD:
                     self._take(*waiting.popleft())
             while waiting:
@@ -183,16 +183,16 @@ class _Work:
         self._batch = {}
 
 
-def _read(entry: Entry, known: str | None, hub: Hub) -> _Outcome:
+def _read(entry: Entry, registry: Registry, hub: Hub) -> _Outcome:
     """The model of an entry; none where its commit turns out to be the one that is known."""
     revision = None
     try:
         # What a listing names is on the Hub, even where a folder of that name lies here.
         source = open_source(Reference(entry.id) if entry.listed else parse_reference(entry.id), hub)
         revision = source.revision
-        if known is not None and revision == known:
+        if revision is not None and registry.revision(source.reference.id) == revision:
             return _Outcome(revision=revision)
-        return _Outcome(read_model(source), revision)
+        return _Outcome(read_model(source, registry.get(source.reference.id)), revision)
     except LineageError as error:
         return _Outcome(None, revision, error)
 

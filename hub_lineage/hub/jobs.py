@@ -23,6 +23,8 @@ LABELS: Final = {"for": "hub-lineage"}
 MARK: Final = "hub-lineage: the registry"
 """How the message of a commit begins that puts a registry back."""
 _PASSING = ["*.lock", "*.lock-journal", "*-wal", "*-shm", ".cache/*", ".cache/**"]
+# Beside all else, what the client makes of an upload that failed and of an answer that lacks a part.
+_FAILURES: tuple[type[Exception], ...] = (*BELOW, RuntimeError, LookupError, TypeError)
 _LOGIN = "Log in with `hf auth login`, with a token that may {}."
 
 
@@ -134,7 +136,7 @@ def _in_words(doing: str, needs: str) -> Iterator[None]:
         yield
     except client_errors.HfHubHTTPError as error:
         raise _refused(error, doing, needs) from error
-    except (*BELOW, RuntimeError) as error:  # what the client makes of an upload that failed
+    except _FAILURES as error:
         raise translate(error, doing) from error
 
 

@@ -91,6 +91,13 @@ def test_the_registry_gives_the_candidates(hub: LoopbackHub, run: Run) -> None:
     assert {row["id"] for row in rows} == {"bob/left-one", "bob/left-two"}
 
 
+def test_without_a_registry_candidates_are_found_and_kept(hub: LoopbackHub, run: Run) -> None:
+    rows = run("trace", CHILD, "--json").json["candidates"]
+    assert {"bob/left-one", "ann/left", "ann/root"} <= {row["id"] for row in rows}
+    kept = run("trace", CHILD, "--budget", "0", "--json").json["candidates"]
+    assert {row["id"] for row in kept} == {row["id"] for row in rows}
+
+
 def test_the_card_is_left_out_on_command(hub: LoopbackHub, run: Run) -> None:
     assert run("trace", CHILD, "--among", "bob/left-one", "--json").json["declared"][0]["id"] == "bob/left-one"
     plain = run("trace", CHILD, "--among", "bob/left-one", "--no-declared", "--json").json

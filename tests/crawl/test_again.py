@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime, timedelta, timezone
+from urllib.parse import unquote
 
 import pytest
 
@@ -107,6 +108,23 @@ def test_what_only_meets_a_condition_no_more_is_not_gone(loopback_hub: LoopbackH
     found = crawl(registry, hub=hub, task="text-classification")
     assert (found.seen, found.gone) == (0, ())
     assert registry.get("org/m") is not None
+
+
+def test_a_new_card_alone_costs_one_call_and_keeps_the_fingerprint(
+    loopback_hub: LoopbackHub, hub: Hub, registry: Registry
+) -> None:
+    names = add(loopback_hub, 2)
+    crawl(registry, hub=hub)
+    loopback_hub.repository(names[0]).commit({"README.md": "---\nlicense: apache-2.0\n---\n"})
+    loopback_hub.repository(names[1]).commit({"more.safetensors": content(9)})
+    loopback_hub.forget()
+    assert crawl(registry, hub=hub).added == 2
+    assert [record.path for record in loopback_hub.requests if names[0] in unquote(record.path)] == [f"/api/models/{names[0]}"]
+    assert any("/resolve/" in record.path for record in loopback_hub.requests if names[1] in unquote(record.path))
+    model = registry.get(names[0])
+    assert model is not None
+    assert model.license == "apache-2.0"
+    assert held(registry, names[:1])
 
 
 def test_a_lost_ledger_does_no_harm(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:

@@ -146,6 +146,17 @@ def test_what_somebody_else_put_there_meanwhile_stays(server: LoopbackHub, run: 
     assert "bob/left-one" in stored(server, tmp_path / "now")
 
 
+def test_a_crawl_that_takes_too_long_ends_in_time_and_the_next_goes_on(server: LoopbackHub, run: Run, tmp_path: Path) -> None:
+    assert run("schedule", "--now", "--store", STORE, "--", "--author", "bob").status == 0
+    server.fault("hang", path="^/api/models$", seconds=2.0)
+    done = run("schedule", "--now", "--hours", "0.0001", "--store", STORE, *CRAWL)
+    assert (done.status, done.out) == (0, "")
+    assert done.err.endswith("Time is up; the next run goes on from here.\n")
+    assert stored(server, tmp_path / "a") == {"bob/left-one"}
+    assert run("schedule", "--now", "--store", STORE, *CRAWL).status == 0
+    assert len(stored(server, tmp_path / "b")) == 4
+
+
 def test_without_a_dataset_a_run_is_a_plain_crawl(server: LoopbackHub, run: Run, tmp_path: Path) -> None:
     place = tmp_path / "here"
     assert run("schedule", "--now", *CRAWL, "--registry", str(place)).status == 0
