@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test browser zoo fit bench-zoo bench-wild bench-sampling demo-models zoo-data smoke-hub
+.PHONY: demo test browser zoo fit bench-zoo bench-wild bench-sampling bench-hub demo-models fit zoo-data smoke-hub
 
 demo: $(VENV)/.app  ## A Hub on loopback, a crawl, a trace, then the app on port 7860
 	$(BIN)/hub-lineage demo
@@ -31,6 +31,11 @@ bench-wild: $(VENV)/.test  ## Published networks with documented parents, from t
 
 bench-sampling: zoo  ## How many values a fingerprint needs: validation split
 	$(BIN)/python -m benchmarks.bench_sampling --zoo $(ZOO)
+
+bench-hub: zoo  ## The crawl, candidates from nothing, and cards, against a Hub on loopback
+	$(BIN)/python -m benchmarks.bench_hub
+	$(BIN)/python -m benchmarks.bench_candidates
+	$(BIN)/python -m benchmarks.bench_cards
 
 fit: zoo  ## The judge that ships, anew: five more zoos to train on, then trees; half an hour
 	for seed in 1 2 3 4; do $(BIN)/python -m benchmarks.zoo --size training --seed $$seed --out benchmarks/cache/training-$$seed; done

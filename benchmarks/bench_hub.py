@@ -172,7 +172,8 @@ def without_limits(size: Size) -> list[Figure]:
             again["requests"] / first["requests"],
             "share",
             "<= .05",
-            note=f"{again['requests']} requests for {size.changed} of {size.models} changed, half of them in their weights; {first['requests']} the first time",
+            note=f"{size.changed} of {size.models} changed, half of them in their weights: "
+            f"{again['requests']} requests, {first['requests']} the first time",
         ),
         Figure("crawl.models_per_cpu_second", rate, "models/s", ">= 15", {loop: loop_rate}, "the client's CPU time"),
     ]

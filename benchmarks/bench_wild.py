@@ -37,15 +37,25 @@ def figures(found: dict[str, Trace], truth: Sequence[dict[str, Any]]) -> list[Fi
     named = sum(_said(found[name]) == {parents[name]} for name in present)
     first = sum(Path(found[name].candidates[0].id).name == parents[name] for name in present)
     false = sum(bool(_said(found[name]) - accepted[name]) for name in absent)
+    nearest = {
+        f"nearest {source}": float(sum(_nearest(found[name], source) == parents[name] for name in present))
+        for source in ("correlation", "correlation.median")
+    }
     scratch = [name for name in absent if name.startswith("cunet_up1x")]
     family = sum(found[name].verdict.kind == "family" for name in roots)
     return [
         Figure("wild.parent_named", named, f"of {len(present)}", ">= 7 of 8", note="verdict parent, the documented one"),
-        Figure("wild.parent_first", first, f"of {len(present)}", note="ranked first, whatever the verdict"),
+        Figure("wild.parent_first", first, f"of {len(present)}", baselines=nearest, note="ranked first, whatever the verdict"),
         Figure("wild.false_parent", false, f"of {len(absent)}", "0", note="a parent stated where none is documented"),
         Figure("wild.scratch_claimed", sum(bool(_said(found[name])) for name in scratch), f"of {len(scratch)}", "0"),
         Figure("wild.roots_family", family, f"of {len(roots)}", "3 of 3"),
     ]
+
+
+def _nearest(answer: Trace, source: str) -> str:
+    """The candidate that one figure of likeness alone would name."""
+    likeness = {c.id: next((e.value for e in c.evidence if e.source == source), -1.0) for c in answer.candidates}
+    return Path(max(likeness, key=likeness.__getitem__)).name
 
 
 def _said(answer: Trace) -> set[str]:

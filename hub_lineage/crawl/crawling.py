@@ -192,9 +192,17 @@ def _read(entry: Entry, registry: Registry, hub: Hub) -> _Outcome:
         revision = source.revision
         if revision is not None and registry.revision(source.reference.id) == revision:
             return _Outcome(revision=revision)
-        return _Outcome(read_model(source, registry.get(source.reference.id)), revision)
+        return _Outcome(read_model(source, _stored(source.reference.id, registry)), revision)
     except LineageError as error:
         return _Outcome(None, revision, error)
+
+
+def _stored(name: str, registry: Registry) -> Model | None:
+    """What the registry holds of a model; None where that can't be read, so that it is read anew."""
+    try:
+        return registry.get(name)
+    except RegistryError:
+        return None
 
 
 def _look_for(vanished: Sequence[str], selection: Selection, ledger: Ledger, hub: Hub) -> tuple[str, ...]:
