@@ -23,7 +23,7 @@ def read_stats(path: str | PathLike[str]) -> Iterator[Entry]:
     try:
         parquet: Any = import_module("pyarrow.parquet")
     except ImportError:
-        raise UsageError("Reading Parquet needs pyarrow.", "pip install pyarrow") from None
+        raise UsageError("Reading Parquet needs pyarrow.", "Run: pip install 'hub-lineage[stats]'.") from None
     try:
         file = parquet.ParquetFile(path)
         columns = [name for name in _WANTED if name in file.schema_arrow.names]

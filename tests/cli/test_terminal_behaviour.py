@@ -85,7 +85,7 @@ def test_a_terminal_gets_bold_and_a_pipe_does_not(hub: LoopbackHub) -> None:
 
 
 def test_an_interruption_is_told_and_loses_nothing(hub: LoopbackHub) -> None:
-    hub.fault("hang", origin="cdn", seconds=60, times=100)
+    hub.fault("hang", origin="cdn", seconds=15, times=100)
     with subprocess.Popen([*COMMAND, "trace", CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not hub.requests and process.poll() is None:  # the first answer shows that it is under way
             time.sleep(0.05)
