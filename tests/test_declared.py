@@ -109,7 +109,7 @@ def test_what_was_not_compared_is_never_contradicted(kind: VerdictKind, compared
         ("https://huggingface.co/org/a/tree/main", "org/a", None),
         ("hf.co/org/a?x=1#y", "org/a", None),
         ("hf://org/a@v1", "org/a", None),
-        ("/root/.cache/huggingface/hub/models--org--a-b/snapshots/0123abc", "org/a-b", None),
+        ("/home/ann/.cache/huggingface/hub/models--org--a-b/snapshots/0123abc", "org/a-b", None),
         ("C:\\cache\\models--org--a\\x", "org/a", None),
         ("/home/x/model", "/home/x/model", LOCAL),
         ("./out", "./out", LOCAL),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hub_lineage.errors import BadReference, NotFound
@@ -76,7 +77,10 @@ def _local(path: str) -> Reference:
 
 
 def _exists(path: str) -> bool:
-    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111 - unlike Path, these never raise on odd text
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # a null byte, no such user, a name that is too long
+        return False
 
 
 def _looks_like_path(words: str) -> bool:

@@ -22,6 +22,8 @@ from hub_lineage.version import __version__
 
 HOPS = 5
 _ERROR_BODY = 64_000  # bytes read of an answer that isn't a success
+FIRST_TRIES = 3
+"""How often a Hub that never answered is tried: with no network, a person is told within seconds."""
 _RETRIED = frozenset({408, 425, 429})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
@@ -80,6 +82,7 @@ class Transport:
         self._token = token
         self._policy = policy
         self._clock = clock
+        self._reached = False
         self._gates: Gates | Budget = Budget(clock) if steady else Gates(clock)
         # As many idle connections as threads on each of two origins: opening one costs a round trip, or three with TLS.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=4 * parallel, keepalive_expiry=60.0)
@@ -100,6 +103,7 @@ class Transport:
         self._check(url)
         tries = Tries(self._policy, self._clock)
         gate = self._gate(url)
+        refused = 0
         while True:
             while (seconds := self._gates.wait(gate)) > 0:
                 if self._client.is_closed:
@@ -110,10 +114,13 @@ class Transport:
                 answer = self._once(url, headers or {}, expect, meter)
             except BELOW as error:
                 translated = translate(error, doing)
-                if not worth_retrying(error) or not isinstance(translated, NetworkError):
+                refused += isinstance(error, httpx2.ConnectError)
+                hopeless = refused >= FIRST_TRIES and not self._reached
+                if hopeless or not worth_retrying(error) or not isinstance(translated, NetworkError):
                     raise translated from error
                 tries.back_off(translated)
                 continue
+            self._reached = True
             told = self._gates.heed(gate, answer.headers, refused=answer.status == 429, sent=sent)
             if answer.status not in _RETRIED and answer.status < 500:
                 return answer

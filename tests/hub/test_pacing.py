@@ -125,6 +125,16 @@ def test_a_refused_connection_is_tried_again_then_an_error(sleeper: Sleeper) -> 
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with Hub(address, False, clock=sleeper.clock) as hub, pytest.raises(NetworkError, match="can't be reached"):
             hub.open(Reference("org/name"))
+    assert len(sleeper.slept) == 2  # it never answered
+
+
+def test_a_hub_that_has_answered_is_tried_longer(sleeper: Sleeper) -> None:
+    with LoopbackHub() as served:
+        served.add_repo("org/name", files={"README.md": "words"})
+        hub = Hub(served.url, False, clock=sleeper.clock)
+        assert hub.open(Reference("org/name")).revision
+    with hub, pytest.raises(NetworkError, match="can't be reached|broke"):
+        hub.open(Reference("org/name"))
     assert len(sleeper.slept) == 6
 
 

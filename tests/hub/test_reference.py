@@ -140,6 +140,7 @@ def test_a_path_to_nothing_is_not_found(text: str) -> None:
 @example("\ud800")
 @example("https://huggingface.co:99999/a/b")
 @example("//")
+@example("~\x00")
 def test_nothing_but_this_package_s_errors_comes_out(text: str) -> None:
     with contextlib.suppress(LineageError):
         parse_reference(text)
