@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,15 @@ def test_a_terminal_gets_bold_and_a_pipe_does_not(hub: LoopbackHub) -> None:
     assert b"\x1b" not in subprocess.run(command, capture_output=True, check=True).stdout
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A background job is started with interruptions ignored, and its children with it; here they count."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_is_told_and_loses_nothing(hub: LoopbackHub) -> None:
     hub.fault("hang", origin="cdn", seconds=15, times=100)
     with subprocess.Popen([*COMMAND, "trace", CHILD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
