@@ -119,7 +119,10 @@ def _ended_after(seconds: float) -> Iterator[None]:
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
+    before = signal.getsignal(signal.SIGINT)
     if hasattr(signal, "pthread_kill"):
+        if before is signal.SIG_IGN:  # as a shell leaves it for what it starts in the background
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         timer.start()
     try:
         yield
@@ -129,6 +132,7 @@ def _ended_after(seconds: float) -> Iterator[None]:
         click.echo("Time is up; the next run goes on from here.", err=True)
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 def job(work: Work) -> dict[str, object]:
