@@ -1,4 +1,4 @@
-"""Published networks with documented parents: a regression test, never to train on or to choose by.
+"""Published networks with documented parents: a regression test; no independent one, see ``docs/method.md``.
 
 ``python -m benchmarks.bench_wild --data FOLDER`` traces each network among all of them, by weights alone. The folder holds
 one folder a network and ``truth.json`` beside it: for each child its documented parent, or none.

@@ -1,4 +1,6 @@
-"""Fits the judge that ships: two rounds of boosted trees on the training split, everything else on validation.
+"""Fits the judge that ships: two rounds of boosted trees on the training split, calibration and cut on validation.
+
+``docs/method.md`` says what was not chosen on validation.
 
 ``python -m benchmarks.fit_judge --zoo benchmarks/cache/zoo --more benchmarks/cache/training-1 ... benchmarks/cache/stars-5``
 
@@ -30,7 +32,7 @@ SETTINGS = (Setting(24, 300, 0.03, 100),)
 DROPS = 6
 """How often each training family is measured with random members gone."""
 MOST_FALSE = 0.1
-"""The cut is the lowest at which so few of validation's absent parents are claimed."""
+"""The cut is the lowest at which so few of validation's absent parents are claimed; the least that states a quarter there."""
 CLONE_PARENT = 0.5
 """Weights can't tell which of two equal bodies came first, so a body's clones share even odds."""
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from hub_lineage.evidence import correlation
 from hub_lineage.family import Family, Matrix
+from hub_lineage.graph import descendants
 from hub_lineage.judge import Judgement
 from hub_lineage.phylogeny import Forest, kinship
 from hub_lineage.types import Candidate, Declaration, Edge, Evidence, Graph, Model, Node, Null, Relation
@@ -74,7 +75,7 @@ def with_declared(graph: Graph, child: str, declared: Sequence[Declaration]) -> 
         for e in graph.edges
     ]
     nodes = list(graph.nodes)
-    below = _descendants(graph, child)
+    below = {child, *descendants(graph, child)}
     for name, declaration in named.items():
         if name in below or any(e.child == child and e.parent == name for e in edges):
             continue
@@ -83,15 +84,6 @@ def with_declared(graph: Graph, child: str, declared: Sequence[Declaration]) -> 
         relation: Any = declaration.relation
         edges.append(Edge(name, child, relation, None, declared=True, detected=False))
     return Graph(tuple(nodes), tuple(edges))
-
-
-def _descendants(graph: Graph, node_id: str) -> set[str]:
-    found = {node_id}
-    while True:
-        wider = found | {edge.child for edge in graph.edges if edge.parent in found}
-        if wider == found:
-            return found
-        found = wider
 
 
 def _evidence(family: Family, judgement: Judgement, k: int, null: Null) -> tuple[Evidence, ...]:

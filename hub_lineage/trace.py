@@ -62,7 +62,7 @@ def trace(
     if depth != "quick":
         raise UsageError(f"The depth {depth!r} is not there yet.", "Leave --depth out, or use --depth quick.")
     began = time.perf_counter()
-    tell = progress or _quiet
+    tell = progress or quiet
     with ExitStack() as stack:
         asked = parse_reference(child)
         named = None if among is None else [parse_reference(name) for name in among]
@@ -278,5 +278,5 @@ def _total(began: float, costs: Sequence[Cost]) -> Cost:
     return Cost(round(time.perf_counter() - began, 3), requests, read, total)
 
 
-def _quiet(step: str, done: int, total: int) -> None:
+def quiet(step: str, done: int, total: int) -> None:
     """No progress is shown where nobody asked for it."""

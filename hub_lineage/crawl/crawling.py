@@ -14,7 +14,7 @@ from hub_lineage.crawl.selection import Entry, Selection
 from hub_lineage.errors import LineageError, NetworkError, NotFound, RateLimited, RegistryError
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Ledger, Registry
-from hub_lineage.trace import read_model
+from hub_lineage.trace import quiet, read_model
 from hub_lineage.types import Cost, Model, Progress, Reference
 
 _AT_ONCE = 8
@@ -96,7 +96,7 @@ def crawl(
         made = plan(registry, chosen, used, retry=retry, progress=progress)
         if chosen.complete:
             ledger.list_also(chosen.scope, made.listed)
-        work = _Work(registry, ledger, used, progress or _quiet, made)
+        work = _Work(registry, ledger, used, progress or quiet, made)
         work.run()
         gone = _look_for(made.vanished, chosen, ledger, used)
         return work.report(used.cost(), before, time.perf_counter() - began, gone)
@@ -220,7 +220,3 @@ def _look_for(vanished: Sequence[str], selection: Selection, ledger: Ledger, hub
             gone.append(name)
         ledger.unlist(selection.scope, [name])
     return tuple(gone)
-
-
-def _quiet(step: str, done: int, total: int) -> None:
-    """No progress is shown where nobody asked for it."""
