@@ -1,4 +1,4 @@
-"""``python -m benchmarks.zoo --size small|full --out DIR --seed N`` builds a zoo and prints its summary."""
+"""``python -m benchmarks.zoo --size full|grown|... --out DIR --seed N`` builds a zoo and prints its summary."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -19,15 +20,18 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.zoo.data import fashion_present
+from benchmarks.zoo.derived import State, merged, noised, pruned
+from benchmarks.zoo.family import Planned
 from benchmarks.zoo.nets import VARIANTS, in_body
-from benchmarks.zoo.plan import Planned, plan
+from benchmarks.zoo.plan import plan
 from benchmarks.zoo.summary import summarise
-from benchmarks.zoo.train import Job, State, Trained, train
+from benchmarks.zoo.train import Job, Trained, padded, scores, train
 
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+SPLITS = ("train", "validation", "test")
 HEAVY = ("llama", "resnet", "restorer", "vit", "cnn_bn", "cnn", "mlp")  # started first, so that the cores end together
 
 
@@ -56,9 +60,9 @@ def breed(folder: Path | str, *, size: str = "full", seed: int = 0, workers: int
 
 
 def _scheme(size: str, seed: int) -> str:
-    """Changes with all that determines the models: code (not its comments and layout), size, seed, the data at hand, torch."""
-    digest = hashlib.sha256(f"{size} {seed} {fashion_present()} {torch.__version__}".encode())
-    for name in ("data", "nets", "recipes", "train", "plan", "breeding"):
+    """Changes with all that determines the models: plan, code (not its comments and layout), the data at hand, torch."""
+    digest = hashlib.sha256(f"{plan(size, seed)} {seed} {fashion_present()} {torch.__version__}".encode())
+    for name in ("data", "nets", "train", "derived", "breeding"):
         tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text())
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
@@ -72,7 +76,7 @@ def train_all(folder: Path, models: list[Planned], workers: int) -> list[dict[st
     groups: dict[str, list[Planned]] = defaultdict(list)
     for model in models:
         groups[model.variant].append(model)
-    order = sorted(groups, key=lambda name: (HEAVY.index(VARIANTS[name].kind), name))
+    order = sorted(groups, key=lambda name: (SPLITS.index(VARIANTS[name].split), HEAVY.index(VARIANTS[name].kind), name))
     rows: list[dict[str, Any]] = []
     started = time.monotonic()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -93,14 +97,13 @@ def _train_variant(folder: Path, models: list[Planned]) -> list[dict[str, Any]]:
     net = variant.make()
     stored: dict[str, State] = {}
     rows = []
-    for generation in range(max(model.generation for model in models) + 1):
-        batch = [model for model in models if model.generation == generation]
+    for batch in _rounds(models):
         by_id = {model.id: model for model in batch}
         by_size: dict[int, list[Job]] = defaultdict(list)
         for model in batch:
-            by_size[model.recipe.batch].append(Job(model.id, _start(model, stored), model.task, model.recipe, model.seed))
+            by_size[model.recipe.batch].append(_job(model, stored))
         for jobs in by_size.values():
-            for done in train(net, jobs):
+            for done in [*train(net, [job for job in jobs if job.recipe.steps]), *_untrained(net, jobs, by_id, stored)]:
                 model = by_id[done.id]
                 stored[model.id] = _rounded(done.state, model)
                 save_file(stored[model.id], folder / "models" / f"{model.id}.safetensors")
@@ -108,8 +111,34 @@ def _train_variant(folder: Path, models: list[Planned]) -> list[dict[str, Any]]:
     return rows
 
 
+def _rounds(models: list[Planned]) -> list[list[Planned]]:
+    """Models in rounds, each made of what earlier rounds made; where all are trained, a round is a generation."""
+    place: dict[str, int] = {}
+    rounds: list[list[Planned]] = []
+    for model in models:  # sources come before what is made of them
+        place[model.id] = max((place[source] + 1 for source in model.made_from), default=0)
+        rounds += [[] for _ in range(place[model.id] + 1 - len(rounds))]
+        rounds[place[model.id]].append(model)
+    return rounds
+
+
+def _job(model: Planned, stored: dict[str, State]) -> Job:
+    teacher = None if model.distilled_from is None else stored[model.distilled_from]
+    return Job(model.id, _start(model, stored), model.task, model.recipe, model.seed, teacher, model.pruned > 0)
+
+
+def _untrained(net: nn.Module, jobs: list[Job], models: dict[str, Planned], stored: dict[str, State]) -> Iterator[Trained]:
+    """The models that are made without training, with the scores of their (first) source and their own."""
+    for job in jobs:
+        if not job.recipe.steps:
+            source = padded(net, stored[models[job.id].made_from[0]])
+            yield Trained(job.id, job.start, scores(net, source, job.task), scores(net, padded(net, job.start), job.task))
+
+
 def _start(model: Planned, stored: dict[str, State]) -> State:
     """The tensors a model starts from: its parent's as stored, or a fresh initialisation from its seed."""
+    if model.merged_from:
+        return merged([(stored[source], coefficient) for source, coefficient in model.merged_from])
     torch.manual_seed(model.seed)
     fresh = {name: value.clone() for name, value in VARIANTS[model.variant].make().state_dict().items()}
     if model.parent is None:
@@ -117,7 +146,9 @@ def _start(model: Planned, stored: dict[str, State]) -> State:
     parent = {name: value.float() if value.is_floating_point() else value for name, value in stored[model.parent].items()}
     if model.head_replaced:
         parent |= {name: _head_rows(name, value, model) for name, value in fresh.items() if not in_body(name)}
-    return parent
+    if model.pruned:
+        return pruned(parent, model.pruned)
+    return noised(parent, model.noise, model.seed) if model.noise else parent
 
 
 def _head_rows(name: str, value: Tensor, model: Planned) -> Tensor:
@@ -127,7 +158,7 @@ def _head_rows(name: str, value: Tensor, model: Planned) -> Tensor:
 def _rounded(state: State, model: Planned) -> State:
     """A state as stored: F16 stars keep vectors in F32, as published restoration networks do."""
     dtype = DTYPES[model.dtype]
-    vectors = torch.float32 if model.dtype == "F16" and model.regime == "star" else dtype
+    vectors = torch.float32 if model.dtype == "F16" and model.regime in ("star", "published") else dtype
     return {
         name: value.to(dtype if value.ndim > 1 else vectors).contiguous() if value.is_floating_point() else value
         for name, value in state.items()
@@ -150,6 +181,7 @@ def cosine(left: State, right: State) -> float:
 def _row(model: Planned, done: Trained, stored: dict[str, State]) -> dict[str, Any]:
     variant = VARIANTS[model.variant]
     recipe = asdict(model.recipe) | {"task": model.task.describe(), "head_replaced": model.head_replaced}
+    recipe |= {key: value for key, value in (("pruned", model.pruned), ("noise", model.noise)) if value}
     return {
         "id": model.id,
         "file": f"models/{model.id}.safetensors",
@@ -168,6 +200,9 @@ def _row(model: Planned, done: Trained, stored: dict[str, State]) -> dict[str, A
         "twin_of_seed": model.twin_of_seed,
         "recipe_group": model.recipe_group,
         "checkpoint_of": model.checkpoint_of,
+        "merged_from": [list(source) for source in model.merged_from] or None,
+        "distilled_from": model.distilled_from,
+        "made_by": model.made_by,
         "cosine_to_parent": None if model.parent is None else round(cosine(stored[model.parent], stored[model.id]), 7),
         "score": {
             "measure": "accuracy" if model.task.problem == "classify" else "loss",

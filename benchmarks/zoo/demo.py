@@ -15,8 +15,8 @@ from random import Random
 
 from benchmarks.zoo.breeding import train_all
 from benchmarks.zoo.data import Task
+from benchmarks.zoo.family import Family, Planned
 from benchmarks.zoo.nets import VARIANTS
-from benchmarks.zoo.plan import Family, Planned
 from benchmarks.zoo.recipes import Recipe
 
 OUT = Path("hub_lineage/demo/models")

@@ -277,42 +277,96 @@ class Llama(nn.Module):
 
 @dataclass(frozen=True)
 class Variant:
-    """One architecture of the zoo: its kind, its split, the batch size its split trains with."""
+    """One architecture of the zoo: its kind, its split, the batch size its split trains with, whether only grown zoos have it."""
 
     name: str
     kind: str
     split: str
     batch: int
+    grown: bool = False
 
     def make(self) -> nn.Module:
         """A freshly initialised network, from torch's global random state."""
         return _make(self.name)
 
 
-def _make(name: str) -> nn.Module:  # noqa: PLR0911 - a table, one line an architecture
+# Widths of each architecture, by its letter; those of the test split alone have GELU, SiLU and group norm.
+PERCEPTRONS = {
+    "a": (64, 48, 48),
+    "b": (80, 64),
+    "c": (96, 48),
+    "d": (56, 56, 40),
+    "e": (72, 56, 32),
+    "f": (88, 64, 40),
+    "g": (64, 64, 56),
+}
+PLAIN = {"a": (16, 16, 32), "b": (16, 32, 32, 16), "c": (16, 32, 16, 32), "d": (32, 16, 32, 32)}
+BATCH_NORM = {
+    "a": (16, 32, 32),
+    "b": (16, 16, 16, 32),
+    "c": (32, 32, 16),
+    "d": (32, 32, 16, 16),
+    "e": (24, 16, 32),
+    "f": (16, 24, 24, 24),
+    "g": (24, 40, 24),
+}
+RESIDUAL = {
+    "a": ((16, 32), "batch"),
+    "b": ((16, 16), "none"),
+    "c": ((32, 16), "batch"),
+    "d": ((16, 16, 32), "group"),
+    "e": ((24, 24), "batch"),
+    "f": ((16, 24), "none"),
+    "g": ((24, 32), "group"),
+}
+RESTORERS = {
+    "a": (16, 16, 32, 32, 32, 32),
+    "b": (16, 16, 16, 32, 32),
+    "c": (16, 32, 32, 32, 16),
+    "d": (16, 32, 16, 32, 32, 16),
+}
+# Width, depth, heads and hidden width.
+VISION_TRANSFORMERS = {
+    "a": (32, 3, 2, 64),
+    "b": (32, 2, 4, 96),
+    "c": (48, 2, 4, 96),
+    "d": (40, 3, 4, 80),
+    "e": (40, 2, 4, 64),
+    "f": (32, 3, 4, 80),
+    "g": (48, 2, 4, 64),
+}
+LANGUAGE_MODELS = {
+    "a": (48, 3, 4, 128),
+    "b": (64, 2, 4, 160),
+    "c": (56, 3, 4, 112),
+    "d": (64, 3, 4, 144),
+    "e": (96, 3, 4, 192),
+    "f": (80, 3, 4, 224),
+    "g": (88, 3, 4, 208),
+}
+
+
+def _make(name: str) -> nn.Module:  # noqa: PLR0911 - a table, one line a kind
     kind, _, which = name.rpartition("-")
-    at = "abcd".index(which)
     match kind:
         case "mlp":
-            return Perceptron([(64, 48, 48), (80, 64), (96, 48), (56, 56, 40)][at], [nn.ReLU, nn.ReLU, nn.Tanh, nn.GELU][at])
+            return Perceptron(PERCEPTRONS[which], {"c": nn.Tanh, "d": nn.GELU, "f": nn.Tanh, "g": nn.GELU}.get(which, nn.ReLU))
         case "cnn":
-            return Plain([(16, 16, 32), (16, 32, 32, 16), (16, 32, 16, 32), (32, 16, 32, 32)][at], norm=False)
+            return Plain(PLAIN[which], norm=False)
         case "cnn_bn":
-            return Plain([(16, 32, 32), (16, 16, 16, 32), (32, 32, 16), (32, 32, 16, 16)][at], norm=True)
+            return Plain(BATCH_NORM[which], norm=True)
         case "resnet":
-            act = nn.SiLU if which == "d" else nn.ReLU
-            return ResNet(
-                [(16, 32), (16, 16), (32, 16), (16, 16, 32)][at], norm=["batch", "none", "batch", "group"][at], activation=act
-            )
+            widths, norm = RESIDUAL[which]
+            return ResNet(widths, norm=norm, activation=nn.SiLU if norm == "group" else nn.ReLU)
         case "restorer":
-            return Restorer([(16, 16, 32, 32, 32, 32), (16, 16, 16, 32, 32), (16, 32, 32, 32, 16), (16, 32, 16, 32, 32, 16)][at])
+            return Restorer(RESTORERS[which])
         case "vit":
-            return ViT(*[(32, 3, 2, 64), (32, 2, 4, 96), (48, 2, 4, 96), (40, 3, 4, 80)][at])
-    return Llama(*[(48, 3, 4, 128), (64, 2, 4, 160), (56, 3, 4, 112), (64, 3, 4, 144)][at])
+            return ViT(*VISION_TRANSFORMERS[which])
+    return Llama(*LANGUAGE_MODELS[which])
 
 
-def _variants(split: str, batch: int, names: str) -> list[Variant]:
-    return [Variant(name, name.rpartition("-")[0], split, batch) for name in names.split()]
+def _variants(split: str, batch: int, names: str, *, grown: bool = False) -> list[Variant]:
+    return [Variant(name, name.rpartition("-")[0], split, batch, grown) for name in names.split()]
 
 
 VARIANTS = {
@@ -321,5 +375,8 @@ VARIANTS = {
         *_variants("train", 32, "mlp-a cnn-a cnn-b cnn_bn-a resnet-a restorer-a restorer-b vit-a llama-a llama-b"),
         *_variants("validation", 24, "mlp-c cnn-c cnn_bn-c resnet-c restorer-c vit-c llama-c"),
         *_variants("test", 40, "mlp-d cnn-d cnn_bn-d resnet-d restorer-d vit-d llama-d"),
+        *_variants("train", 32, "mlp-e cnn_bn-e resnet-e vit-e llama-e", grown=True),
+        *_variants("validation", 24, "mlp-f cnn_bn-f resnet-f vit-f llama-f", grown=True),
+        *_variants("test", 40, "mlp-g cnn_bn-g resnet-g vit-g llama-g", grown=True),
     ]
 }

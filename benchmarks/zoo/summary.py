@@ -19,20 +19,20 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     edges = [row for row in rows if row["parent"] is not None]
     summary: dict[str, Any] = {
         "models": len(rows),
-        "roots": sum(row["parent"] is None for row in rows),
+        "roots": sum(row["generation"] == 0 for row in rows),
         "families": len({row["family"] for row in rows}),
         "hidden": sum(row["hidden"] for row in rows),
         "bytes_parameters": sum(row["parameters"] for row in rows),
         "cosine": _counts(cosine_bin(row["cosine_to_parent"]) for row in edges),
     }
-    for key in ("split", "kind", "regime", "dtype", "generation"):
+    for key in ("split", "kind", "regime", "dtype", "generation", "made_by"):
         summary[key] = _counts(str(row[key]) for row in rows)
     for key in ("split", "regime", "kind"):
         for value in sorted({row[key] for row in rows}):
             chosen = [row for row in rows if row[key] == value]
             summary[f"{key}={value}"] = {
                 "models": len(chosen),
-                "roots": sum(row["parent"] is None for row in chosen),
+                "roots": sum(row["generation"] == 0 for row in chosen),
                 "cosine": _counts(cosine_bin(row["cosine_to_parent"]) for row in chosen if row["parent"] is not None),
             }
     return summary

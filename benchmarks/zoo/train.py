@@ -12,23 +12,29 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 
 from benchmarks.zoo.data import Examples, Task, examples
+from benchmarks.zoo.derived import State, prunable
 from benchmarks.zoo.nets import in_body
 from benchmarks.zoo.recipes import Recipe
 
-State = dict[str, Tensor]
 CONTEXT = 48  # bytes a language model sees
 AT_ONCE = 24  # models in one stack: more would not fit the cache
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One model to train: where it starts, on what, how, and the seed of its batches."""
+    """One model to train: where it starts, on what, how, and the seed of its batches.
+
+    Where there is a ``teacher``, a model of the same architecture, its answers are learnt in place of the task's own. Where it is
+    ``pruned``, what pruning set to nought stays there.
+    """
 
     id: str
     start: State
     task: Task
     recipe: Recipe
     seed: int
+    teacher: State | None = None
+    pruned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,14 @@ def train(net: nn.Module, jobs: Sequence[Job]) -> list[Trained]:
     """Trains all jobs on copies of one network; the result does not depend on anything but the jobs and their order."""
     torch.set_num_threads(1)  # sums over threads would not come out the same on other machines
     ordered = sorted(jobs, key=lambda job: (-job.recipe.steps, job.id))
-    return [done for at in range(0, len(ordered), AT_ONCE) for done in _Stack(net, ordered[at : at + AT_ONCE]).run()]
+    alone = [job for job in ordered if job.teacher is None]
+    taught = [job for job in ordered if job.teacher is not None]
+    return [
+        done
+        for group in (alone, taught)
+        for at in range(0, len(group), AT_ONCE)
+        for done in _Stack(net, group[at : at + AT_ONCE]).run()
+    ]
 
 
 def scores(net: nn.Module, state: State, task: Task) -> float:
@@ -105,23 +118,27 @@ class _Stack:
         self.names = [name for name, _ in net.named_parameters()]
         self.shapes = [parameter.shape for parameter in net.parameters()]
         self.sizes = [shape.numel() for shape in self.shapes]
-        full = [_padded(net, job.start) for job in jobs]
+        full = [padded(net, job.start) for job in jobs]
         self.weights = torch.stack([torch.cat([state[name].float().flatten() for name in self.names]) for state in full])
         self.buffers = {name: torch.stack([state[name] for state in full]) for name, _ in net.named_buffers()}
         self.first = torch.zeros_like(self.weights)
         self.second = torch.zeros_like(self.weights)
-        self.free = torch.stack([self._free(job.recipe.frozen) for job in jobs])
+        self.free = torch.stack([self._free(job) for job in jobs])
+        self.teachers = _Teachers(net, [job.teacher for job in jobs if job.teacher is not None]) if jobs[0].teacher else None
         self.batches = _Batches(jobs)
-        self.loss = vmap(_loss_of(net, jobs[0].task.problem))
+        self.loss = vmap(_loss_of(net, jobs[0].task.problem, taught=self.teachers is not None))
         self.settings = _Settings.of([job.recipe for job in jobs])
         self.unused = torch.stack([torch.arange(10) >= job.task.outputs for job in jobs])
 
-    def _free(self, frozen: str) -> Tensor:
+    def _free(self, job: Job) -> Tensor:
         body = [name for name in self.names if in_body(name)]
-        still = {"": [], "early": body[: len(body) // 2], "trunk": body}[frozen]
-        return torch.cat(
-            [torch.full((size,), float(name not in still)) for name, size in zip(self.names, self.sizes, strict=True)]
-        )
+        still = {"": [], "early": body[: len(body) // 2], "trunk": body}[job.recipe.frozen]
+        free = [torch.full((size,), float(name not in still)) for name, size in zip(self.names, self.sizes, strict=True)]
+        if job.pruned:
+            for at, name in enumerate(self.names):
+                if prunable(name, job.start[name]):
+                    free[at] *= job.start[name].flatten() != 0
+        return torch.cat(free)
 
     def run(self) -> list[Trained]:
         """Trains until each model's steps are done; those with most steps come first, so that the others drop off the end."""
@@ -153,6 +170,8 @@ class _Stack:
             name: piece.view(models, *shape) for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
         }
         x, y = self.batches.take(step, models)
+        if self.teachers is not None:
+            y = self.teachers.answers(x)
         losses = self.loss(parameters, self.buffers, x, y, self.unused[:models])
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
         self.weights = weights.detach()
@@ -181,7 +200,7 @@ class _Stack:
         state |= {name: value.clone() for name, value in buffers.items()}
         if job.recipe.frozen == "trunk":
             state |= {name: value for name, value in job.start.items() if in_body(name)}
-        before = scores(self.net, _padded(self.net, job.start), job.task)
+        before = scores(self.net, padded(self.net, job.start), job.task)
         return Trained(job.id, _cut(state, job.task), before, scores(self.net, state, job.task))
 
 
@@ -226,19 +245,40 @@ class _Settings:
 Loss = Callable[[State, State, Tensor, Tensor, Tensor], Tensor]
 
 
-def _loss_of(net: nn.Module, problem: str) -> Loss:
+class _Teachers:
+    """Models whose answers students learn, side by side, one a student."""
+
+    def __init__(self, net: nn.Module, states: Sequence[State]) -> None:
+        full = [padded(net, state) for state in states]
+        self.net = net
+        self.states = {name: torch.stack([state[name] for state in full]) for name in full[0]}
+        self.answer = vmap(lambda state, x: functional_call(net, state, (x,)))
+
+    def answers(self, x: Tensor) -> Tensor:
+        """What the teachers of the first models say to batches of these, shape (models, batch, ...)."""
+        self.net.eval()
+        with torch.no_grad():
+            said: Tensor = self.answer({name: value[: len(x)] for name, value in self.states.items()}, x)
+        self.net.train()
+        return said
+
+
+def _loss_of(net: nn.Module, problem: str, *, taught: bool) -> Loss:
+    """The loss of a task; of a student, the cross entropy with its teacher's shares (Hinton et al., 2015), at temperature 1."""
+
     def loss(parameters: State, buffers: State, x: Tensor, y: Tensor, unused: Tensor) -> Tensor:
         out: Tensor = functional_call(net, (parameters, buffers), (x,))
         if problem == "restore":
             return functional.mse_loss(out, y) * 30  # patches are of small contrast
         if problem == "text":
-            return functional.cross_entropy(out.flatten(0, 1), y.flatten())
-        return functional.cross_entropy(out.masked_fill(unused, -1e9), y)
+            return functional.cross_entropy(out.flatten(0, 1), y.flatten(0, 1).softmax(-1) if taught else y.flatten())
+        out = out.masked_fill(unused, -1e9)
+        return functional.cross_entropy(out, y.masked_fill(unused, -1e9).softmax(-1) if taught else y)
 
     return loss
 
 
-def _padded(net: nn.Module, state: State) -> State:
+def padded(net: nn.Module, state: State) -> State:
     """A stored state in the network's own shapes: a head of fewer classes gets rows of noughts that no loss reads."""
     full = net.state_dict()
     return {

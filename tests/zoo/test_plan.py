@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
+from benchmarks.zoo.family import DEEPEST, SOURCES, Planned
 from benchmarks.zoo.nets import VARIANTS, in_body
-from benchmarks.zoo.plan import DEEPEST, SOURCES, Planned, plan
+from benchmarks.zoo.plan import plan
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from benchmarks.zoo.data import Task, examples
+from benchmarks.zoo.derived import State
 from benchmarks.zoo.nets import VARIANTS, in_body
 from benchmarks.zoo.recipes import Optimiser, Recipe
-from benchmarks.zoo.train import Job, State, train
+from benchmarks.zoo.train import Job, train
 
 
 def _fresh(variant: str, seed: int) -> State:
