@@ -6,7 +6,12 @@
     ├── UsageError                   2  usage
     │   └── BadReference             2  bad_reference
     ├── NotFound                     3  not_found
-    ├── AccessDenied                 4  gated
+    ├── AccessDenied                 4  access_denied
+    │   ├── Gated                    4  gated
+    │   ├── Private                  4  private
+    │   ├── BadToken                 4  bad_token
+    │   │   └── ExpiredToken         4  expired_token
+    │   └── MissingScope             4  missing_scope
     ├── Unreadable                   5  unreadable
     │   ├── NoWeights                5  no_weights
     │   └── BadWeights               5  bad_weights
@@ -57,10 +62,40 @@ class NotFound(LineageError):
 
 
 class AccessDenied(LineageError):
-    """A gated or private repository that the token at hand may not read."""
+    """The Hub refuses whoever asks; the branches below say why, where the Hub tells."""
+
+    code = "access_denied"
+    exit_status = 4
+
+
+class Gated(AccessDenied):
+    """A gated repository whose author hasn't let this user in."""
 
     code = "gated"
-    exit_status = 4
+
+
+class Private(AccessDenied):
+    """A private repository, where the Hub says so; of most it says that there is none, which is NotFound."""
+
+    code = "private"
+
+
+class BadToken(AccessDenied):
+    """No token where one is needed, or one that the Hub doesn't know."""
+
+    code = "bad_token"
+
+
+class ExpiredToken(BadToken):
+    """A token whose time is over."""
+
+    code = "expired_token"
+
+
+class MissingScope(AccessDenied):
+    """A token of the right user that doesn't go so far as what was asked for."""
+
+    code = "missing_scope"
 
 
 class Unreadable(LineageError):

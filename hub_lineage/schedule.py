@@ -9,6 +9,9 @@ from typing import Final
 
 from hub_lineage.errors import UsageError
 
+PACKAGE: Final = "hub-lineage"
+TABLES: Final = "stats"
+"""The extra that brings what reads Parquet."""
 IMAGE: Final = "python:3.12-slim"
 TIMEOUT: Final = "5h"
 SCRIPT: Final = "spaces/crawler/crawl_job.py"
@@ -63,7 +66,7 @@ class Work:
         crawl: What follows ``hub-lineage crawl``.
         store: The dataset that the registry is fetched from before and put back into after; None for one that stays on a disk.
         every: A name as ``@daily``, or the five fields of cron.
-        package: What pip installs where the package is absent.
+        package: What pip installs where the package is absent; see :attr:`installed`.
 
     Raises:
         UsageError: a value that one of the texts couldn't hold, or that means nothing to cron.
@@ -72,7 +75,7 @@ class Work:
     crawl: tuple[str, ...]
     store: str | None = None
     every: str = "@daily"
-    package: str = "hub-lineage"
+    package: str = PACKAGE
 
     def __post_init__(self) -> None:
         if not self.crawl:
@@ -92,6 +95,16 @@ class Work:
     def cron(self) -> str:
         """The time in the five fields of cron."""
         return NAMED.get(self.every, self.every)
+
+    @property
+    def installed(self) -> str:
+        """What pip installs: with what reads Parquet where a table is crawled, unless a package of one's own was named."""
+        return f"{self.package}[{TABLES}]" if self.package == PACKAGE and self.reads_a_table else self.package
+
+    @property
+    def reads_a_table(self) -> bool:
+        """Whether the crawl takes its models from a table."""
+        return any(word.partition("=")[0] == "--from-stats" for word in self.crawl)
 
     @property
     def arguments(self) -> list[str]:
@@ -121,13 +134,14 @@ def cron_line(work: Work) -> str:
 def workflow(work: Work) -> str:
     """A workflow for ``.github/workflows/crawl.yml``; the token is named in it, never held."""
     store = work.kept()
-    return _WORKFLOW.format(store=store, cron=work.cron, package=shlex.quote(work.package), command=command(work))
+    return _WORKFLOW.format(store=store, cron=work.cron, package=shlex.quote(work.installed), command=command(work))
 
 
 def uv_line(work: Work, script: str = SCRIPT) -> str:
     """The call of ``hf`` that schedules the script of this project; the token is taken from whoever calls it."""
     work.kept()
-    before = ["hf", "jobs", "scheduled", "uv", "run", "--secrets", "HF_TOKEN", "--timeout", TIMEOUT, work.every]
+    more = ["--with", work.installed] if work.reads_a_table else []
+    before = ["hf", "jobs", "scheduled", "uv", "run", "--secrets", "HF_TOKEN", "--timeout", TIMEOUT, *more, work.every]
     return shlex.join([*before, script, "--", *work.arguments])  # hf takes the first two dashes for itself
 
 
@@ -135,4 +149,4 @@ def job_command(work: Work) -> list[str]:
     """What a Job's container runs; each option is a word of its own, so a shell reads none of them."""
     work.kept()
     line = 'python -m pip install --quiet "$0" && exec hub-lineage schedule --now "$@"'
-    return ["sh", "-c", line, work.package, *work.arguments]
+    return ["sh", "-c", line, work.installed, *work.arguments]

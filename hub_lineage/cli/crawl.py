@@ -15,7 +15,8 @@ import click
 from hub_lineage import terminal
 from hub_lineage.cli.options import CONTEXT, JSON, LINES, REGISTRY, lines
 from hub_lineage.cli.progress import progress
-from hub_lineage.crawl import CrawlReport, Entry, Plan, Selection, crawl, most_derived, plan, read_stats
+from hub_lineage.crawl import CrawlReport, Entry, Order, Plan, Selection, crawl, most_derived, plan, read_stats
+from hub_lineage.crawl.stats import DATASET
 from hub_lineage.errors import UsageError
 from hub_lineage.hub import Hub
 from hub_lineage.registry import Registry, default_folder
@@ -37,9 +38,16 @@ _SETTLED = 5.0  # seconds after which a rate means something
 @click.option("--limit", type=click.IntRange(1), help="Stop after this many models.")
 @click.option("--all", "everything", is_flag=True, help="The whole Hub, which takes days.")
 @click.option("--ids-file", type=LINES, metavar="FILE", help="These models, one a line; - reads stdin.")
-@click.option("--from-stats", metavar="FILE", help="The models of a Parquet table such as cfahlgren1/hub-stats publishes.")
+@click.option(
+    "--from-stats",
+    is_flag=False,
+    flag_value=DATASET,
+    metavar="TABLE",
+    help=f"A Parquet table of models instead of a listing: a path, a dataset, or a file in one.  [without TABLE: {DATASET}]",
+)
 @click.option("--seed", type=click.IntRange(1), metavar="N", help="The N models from which most others are derived.")
 @click.option("--retry", is_flag=True, help="Try again at once what failed before.")
+@click.option("--relist", is_flag=True, help="List all again, not only what changed since; done by itself once a week.")
 @click.option("--dry-run", is_flag=True, help="Say what there is to do and what it costs, and do nothing.")
 @REGISTRY
 @JSON
@@ -51,6 +59,7 @@ def command(
     *,
     everything: bool,
     retry: bool,
+    relist: bool,
     dry_run: bool,
     as_json: bool,
     **conditions: str | int | None,
@@ -65,6 +74,7 @@ def command(
       hub-lineage crawl --author org
       hub-lineage crawl --search "segmentation" --limit 200
       hub-lineage crawl --task image-classification --since 2026-01-31
+      hub-lineage crawl --from-stats --library transformers --limit 5000
       hub-lineage crawl --seed 500 --dry-run
       hub-lineage crawl --ids-file models.txt --registry ./registry
     """
@@ -74,42 +84,45 @@ def command(
         raise UsageError(
             "A crawl of the whole Hub takes days.", "Narrow it with --author, --search, --limit or --ids-file, or say --all."
         )
-    if len(lists) > 1 or (lists and any(value is not None for name, value in conditions.items() if name != "limit")):
+    filtered = from_stats is None and any(value is not None for name, value in conditions.items() if name != "limit")
+    if len(lists) > 1 or (lists and filtered):
         raise UsageError("A list of models and a condition, or two lists, exclude each other.", "Give one of them.")
     folder = registry or default_folder()
     with ExitStack() as stack:
         hub = stack.enter_context(Hub(patience=_PATIENCE, steady=True))
         report = stack.enter_context(progress())
-        selection = Selection(entries=_named(ids_file, from_stats, seed, hub), **conditions)  # type: ignore[arg-type]  # click's own checks
+        wanted = Selection(**conditions)  # type: ignore[arg-type]  # click's own checks
+        order = Order(_narrowed(wanted, ids_file, from_stats, seed, hub), retry, relist)
         if dry_run or seed:
-            made = _planned(folder, selection, hub, retry=retry, report=report)
+            made = _planned(folder, order, hub, report)
             if dry_run:
                 click.echo(plan_as_text(made) if as_json else plan_in_words(made))
                 return
             click.echo(plan_in_words(made), err=True)
         known = stack.enter_context(Registry.open(folder, write=True))
         rated = _Rated(report) if report else None
-        done = crawl(known, hub=hub, selection=selection, retry=retry, progress=rated)
+        done = crawl(known, hub=hub, selection=order.selection, retry=retry, relist=relist, progress=rated)
     click.echo(as_text(done) if as_json else in_words(done))
 
 
-def _named(ids: IO[str] | None, stats: str | None, seed: int | None, hub: Hub) -> tuple[Entry, ...] | None:
-    """The models of the list that is given; None where there is none."""
+def _narrowed(wanted: Selection, ids: IO[str] | None, stats: str | None, seed: int | None, hub: Hub) -> Selection:
+    """The conditions as they are, or the list that is given in their place."""
     found: Iterable[Entry] | None = None
     if ids is not None:
         found = (Entry(name, listed=False) for name in lines(ids))
     elif stats is not None:
-        found = read_stats(stats)
+        found = read_stats(stats, wanted, hub=hub)
     elif seed is not None:
-        found = (Entry(name) for name in most_derived(hub, seed))
-    return None if found is None else tuple(found)
+        found = most_derived(hub, seed)
+    return wanted if found is None else Selection(limit=wanted.limit, entries=found)
 
 
-def _planned(folder: Path, selection: Selection, hub: Hub, *, retry: bool, report: Progress | None) -> Plan:
+def _planned(folder: Path, order: Order, hub: Hub, report: Progress | None) -> Plan:
+    how = {"retry": order.retry, "relist": order.relist}
     if not (folder / DATABASE).exists():
-        return plan(None, selection, hub, progress=report)
+        return plan(None, order.selection, hub, **how, progress=report)
     with Registry.open(folder) as known:
-        return plan(known, selection, hub, retry=retry, progress=report)
+        return plan(known, order.selection, hub, **how, progress=report)
 
 
 @dataclass
@@ -138,10 +151,11 @@ def plan_as_text(made: Plan) -> str:
     """The plan as one JSON object."""
     body = {
         "seen": made.seen,
-        "to_read": len(made.todo),
+        "to_read": made.to_read,
         "unchanged": made.unchanged,
         "postponed": made.postponed,
-        "vanished": list(made.vanished),
+        "vanished": made.vanished,
+        "changes_since": made.changes_since,
         "requests": made.requests,
         "bytes": made.bytes,
     }
@@ -150,9 +164,10 @@ def plan_as_text(made: Plan) -> str:
 
 def plan_in_words(made: Plan) -> str:
     """What a crawl would do, and about what it would take."""
-    counts = f"{len(made.todo)} to read, {made.unchanged} unchanged, {made.postponed} that failed before and wait"
+    changes = f" changed since {made.changes_since}" if made.changes_since else ""
+    counts = f"{made.to_read} to read, {made.unchanged} unchanged, {made.postponed} that failed before and wait"
     cost = f"Reading them takes about {made.requests} requests and at the most about {amount(made.bytes)}."
-    return f"{made.seen} models: {counts}, {len(made.vanished)} no longer listed. {cost}"
+    return f"{made.seen} models{changes}: {counts}, {made.vanished} no longer listed. {cost}"
 
 
 def as_text(done: CrawlReport) -> str:
@@ -163,7 +178,9 @@ def as_text(done: CrawlReport) -> str:
         "added": done.added,
         "unchanged": done.unchanged,
         "postponed": done.postponed,
+        "not_read": done.not_read,
         "failed": failed,
+        "changes_since": done.changes_since,
         "gone": list(done.gone),
         "cost": asdict(done.cost),
     }
@@ -172,9 +189,12 @@ def as_text(done: CrawlReport) -> str:
 
 def in_words(done: CrawlReport) -> str:
     """What a crawl brought, what it could not read, and what is gone."""
-    said = [f"Saw {done.seen} models: {done.added} added, {done.unchanged} unchanged, {len(done.failed)} not read."]
+    changes = f" changed since {done.changes_since}" if done.changes_since else ""
+    said = [f"Saw {done.seen} models{changes}: {done.added} added, {done.unchanged} unchanged, {done.not_read} not read."]
     if done.postponed:
         said.append(f"{done.postponed} more failed before and wait for their time; --retry tries them now.")
     said += [f"  {one_line(name)}: {one_line(message)}" for name, _, message in done.failed]
+    if done.not_read > len(done.failed):
+        said.append(f"  and {done.not_read - len(done.failed)} more; the registry holds them all.")
     said += [f"  {one_line(name)} is no longer on the Hub; what was read of it stays." for name in done.gone]
     return "\n".join([*said, terminal.cost(done.cost)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from hub_lineage.cli.crawl import command as crawl_command
 from hub_lineage.cli.options import CONTEXT, JSON
 from hub_lineage.errors import UsageError
 from hub_lineage.hub.jobs import Jobs, Scheduled
+from hub_lineage.hub.webhooks import Registered, Webhooks
 from hub_lineage.schedule import Work
 from hub_lineage.types import SCHEMA
 
@@ -29,7 +31,9 @@ _PRINTED: Final[dict[str, Callable[[Work], str]]] = {
     "job": lambda work: json.dumps(job(work), indent=2),
 }
 HOURS: Final = 4.5  # the machines are taken away after five
+SECRET: Final = "WEBHOOK_SECRET"  # noqa: S105 - the variable's name
 _SAID: Final = {"created": "Scheduled", "changed": "Gave other times to", "unchanged": "It is scheduled already:"}
+_HEARD: Final = {"created": "Registered", "changed": "Changed", "unchanged": "It is registered already:"}
 
 
 @click.command(context_settings=CONTEXT)
@@ -45,8 +49,10 @@ _SAID: Final = {"created": "Scheduled", "changed": "Gave other times to", "uncha
 @click.option(
     "--hours", type=click.FloatRange(0, 1000), default=HOURS, show_default=True, help="How long --now may crawl for a dataset."
 )
+@click.option("--webhook", metavar="URL", help="Instead of times: have the Hub call this receiver at each new commit.")
+@click.option("--watch", multiple=True, metavar="AUTHOR", help="Whose commits --webhook is about; may be given again.")
 @click.option("--namespace", metavar="ORG", help="Whose Job it is.  [default: yours]")
-@click.option("--package", default="hub-lineage", show_default=True, metavar="NAME", help="What pip installs there.")
+@click.option("--package", default=texts.PACKAGE, show_default=True, metavar="NAME", help="What pip installs there.")
 @JSON
 def command(
     *,
@@ -56,6 +62,8 @@ def command(
     printed: str | None,
     now: bool,
     hours: float,
+    webhook: str | None,
+    watch: tuple[str, ...],
     namespace: str | None,
     package: str,
     as_json: bool,
@@ -65,12 +73,21 @@ def command(
     What follows two dashes is given to the crawl. A Job's disk is gone when it ends, so the registry is kept in a dataset,
     private unless you made it otherwise. Scheduling the same crawl again changes its times.
 
+    --webhook registers the Space of spaces/crawler, or another receiver, for the authors named by --watch. The secret is read
+    from WEBHOOK_SECRET, which the Space must hold too. Registering again changes what is there.
+
     \b
     Examples:
       hub-lineage schedule --store org/registry -- --author org
       hub-lineage schedule --every '0 6 * * 1' --print cron -- --author org
       hub-lineage schedule --store org/registry --print github -- --author org > .github/workflows/crawl.yml
+      hub-lineage schedule --webhook https://org-crawler.hf.space --watch org
     """
+    if webhook or watch:
+        heard = listen(webhook, watch, crawl)
+        body = {"schema": SCHEMA, "webhook": asdict(heard)}
+        click.echo(json.dumps(body, indent=2) if as_json else heard_in_words(heard))
+        return
     if now and printed:
         raise UsageError("--now and --print contradict each other.", "Give one of them.")
     work = Work(crawl, store, every, package)
@@ -82,6 +99,18 @@ def command(
     else:
         made = Jobs().schedule(work, namespace=namespace)
         click.echo(json.dumps({"schema": SCHEMA, "schedule": asdict(made)}, indent=2) if as_json else in_words(made))
+
+
+def listen(webhook: str | None, watch: tuple[str, ...], crawl: tuple[str, ...]) -> Registered:
+    """Registers a webhook, with the secret of the environment: what stands on a command line can be read by others."""
+    if not webhook or crawl:
+        raise UsageError(
+            "A webhook needs its address and its authors, and takes no crawl.", "Give --webhook URL --watch AUTHOR, and no more."
+        )
+    secret = os.environ.get(SECRET, "")
+    if not secret:
+        raise UsageError(f"{SECRET} is not set.", "Make a secret with `openssl rand -hex 32`, and set it here and in the Space.")
+    return Webhooks().register(webhook, watch, secret)
 
 
 def run(work: Work, hours: float = HOURS) -> None:
@@ -145,6 +174,13 @@ def in_words(made: Scheduled) -> str:
     """What became of the schedule, in a sentence or two."""
     stop = f"Stop it with: hf jobs scheduled delete --namespace {made.owner} {made.id}"
     return f"{_SAID[made.status]} job {made.id} of {made.owner}, {made.every}.\n{stop}"
+
+
+def heard_in_words(made: Registered) -> str:
+    """What became of the webhook, in a sentence or two."""
+    watched = ", ".join(made.watched)
+    stop = "Stop it on https://huggingface.co/settings/webhooks."
+    return f"{_HEARD[made.status]} webhook {made.id} to {made.url} for {watched}.\n{stop}"
 
 
 def _check(work: Work, *, elsewhere: bool) -> None:

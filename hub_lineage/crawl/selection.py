@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Final
 
 from hub_lineage.errors import UsageError
 from hub_lineage.hub import Hub
 
-_TO_SECONDS = 19  # characters of 2026-01-31T12:00:00
+TO_SECONDS: Final = 19  # characters of 2026-01-31T12:00:00
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model to look at; ``revision`` where a listing told it."""
+    """A model to look at; its commit and the time at which it changed where a listing told them."""
 
     id: str
     revision: str | None = None
     listed: bool = True
+    last_modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Models that meet every condition given, or those of ``entries`` instead of a listing.
 
-    ``since`` is a date or time in ISO 8601, UTC where it names no zone: only models changed then or later.
+    ``since`` is a date or time in ISO 8601, UTC where it names no zone: only models changed then or later. ``entries`` is
+    gone through once for each plan or crawl, and never held in memory.
     """
 
     author: str | None = None
@@ -36,7 +39,7 @@ class Selection:
     architecture: str | None = None
     since: str | None = None
     limit: int | None = None
-    entries: tuple[Entry, ...] | None = None
+    entries: Iterable[Entry] | None = None
 
     @property
     def tags(self) -> list[str]:
@@ -44,37 +47,32 @@ class Selection:
         return [tag for tag in (self.task, self.library, self.architecture) if tag]
 
     @property
-    def scope(self) -> str:
-        """The conditions as one text, the same for the same conditions."""
-        return json.dumps([self.author, self.search, sorted(self.tags)])
-
-    @property
     def complete(self) -> bool:
         """Whether the listing holds all that meets the conditions, so that what it lacks is no longer there."""
         return self.entries is None and self.limit is None and self.since is None
 
-    def listed(self, hub: Hub) -> Iterator[Entry]:
-        """The models of the listing, or those named, each once."""
-        seen: set[str] = set()
-        for entry in self._all(hub):
-            if self.limit is not None and len(seen) >= self.limit:
-                return
-            if entry.id not in seen:  # a listing that moves under its reader repeats itself
-                seen.add(entry.id)
-                yield entry
+    def scope(self, endpoint: str) -> str:
+        """The conditions on one Hub as one text, the same for the same conditions."""
+        return json.dumps([endpoint, self.author, self.search, sorted(self.tags)])
 
-    def _all(self, hub: Hub) -> Iterator[Entry]:
+    def listed(self, hub: Hub, changed_since: str | None = None) -> Iterator[Entry]:
+        """The models of the listing, most downloaded first, or those named; a listing that moves may repeat some.
+
+        Args:
+            hub: The Hub that lists them.
+            changed_since: List only what changed at this time or later, newest first; as :func:`moment` gives it.
+        """
         if self.entries is not None:
             yield from self.entries
             return
-        first = moment(self.since) if self.since else ""
+        first = changed_since or (moment(self.since) if self.since else "")
         sort = "last_modified" if first else "downloads"
         # A limit is the Hub's too, so that no longer page is sent than is wanted.
         found = hub.list_models(author=self.author, search=self.search, filter=self.tags, sort=sort, limit=self.limit)
         for entry in found:
-            if first and (entry.last_modified or "")[:_TO_SECONDS] < first:
+            if entry.last_modified and entry.last_modified[:TO_SECONDS] < first:
                 return  # newest first: all that follow are older still
-            yield Entry(entry.id, entry.sha)
+            yield Entry(entry.id, entry.sha, last_modified=entry.last_modified)
 
 
 def moment(text: str) -> str:
@@ -84,4 +82,4 @@ def moment(text: str) -> str:
     except ValueError:
         raise UsageError(f"{text} is no date.", "Give one like 2026-01-31 or 2026-01-31T12:00:00.") from None
     inside = read.astimezone(timezone.utc) if read.tzinfo else read
-    return inside.isoformat()[:_TO_SECONDS]
+    return inside.isoformat()[:TO_SECONDS]

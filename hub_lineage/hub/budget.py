@@ -1,7 +1,9 @@
 """A steady pace within the Hub's limits: calls are spread over each window, and none is sent that would be refused.
 
 What is left and until when is learnt from the headers of each answer. They count whole seconds, so the end of a window is
-only ever known as a time by which it is surely over: the least that any answer of the window allows.
+only ever known as a time by which it is surely over: the least that any answer of the window allows. Before the first
+answer nothing is known, and calls go gently: a crawl of few models would else be one burst. An answer that tells of no
+limit sets them free.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from hub_lineage.hub.pace import Clock, Told, told
 _ROUNDING = 1.0  # the Hub states whole seconds
 _EARLY = 0.8  # of the time left, for the calls left: what goes wrong at the end then finds time
 _SHORTEST_WAIT = 0.001
+_GENTLE = 0.1
+"""Seconds between two calls under a limit of which no answer has told yet: ten a second is what the Hub grants strangers."""
 
 
 @dataclass
@@ -28,23 +32,35 @@ class _Window:
     ends: float = math.inf
     quota: float = math.inf
     length: float = math.inf
+    answered: bool = False
 
     def take(self, now: float) -> float:
         """The seconds to wait before asking again; 0 where a call may go now, which is counted."""
         if now >= self.ends:
-            self.began, self.left, self.next_at = now, self.quota, now
+            self.began, self.left, self.next_at, self.answered = now, self.quota, now, False
             self.ends = now + self.length + _ROUNDING
         if self.left < 1:
             return max(self.ends - now, _SHORTEST_WAIT)
         if now < self.next_at:
             return max(self.next_at - now, _SHORTEST_WAIT)
-        spread = _EARLY * (self.ends - now) / self.left if math.isfinite(self.left) and math.isfinite(self.ends) else 0.0
-        self.next_at = now + spread
+        self.next_at = now + self._spread(now)
         self.left -= 1
         return 0.0
 
+    def _spread(self, now: float) -> float:
+        if math.isfinite(self.left) and math.isfinite(self.ends):
+            return _EARLY * (self.ends - now) / self.left
+        return 0.0 if self.answered else _GENTLE
+
+    def free(self, now: float) -> None:
+        """Note an answer that tells of no limit: where none is known, nothing holds the next call back."""
+        self.answered = True
+        if not math.isfinite(self.left):
+            self.next_at = min(self.next_at, now)
+
     def heed(self, said: Told, now: float, sent: float) -> None:
         """Learn from an answer; one to a call of the window before tells only how large windows are."""
+        self.answered = True
         self.quota, self.length = said.quota or self.quota, said.length or self.length
         if sent < self.began:
             return
@@ -71,8 +87,10 @@ class Budget:
     def heed(self, name: str, headers: Mapping[str, str], *, refused: bool, sent: float) -> bool:
         """Learn from the headers of an answer to a call sent at that time; whether they tell of a limit that is used up."""
         said = told(headers, refused=refused)
-        if said is None:
-            return False
         with self._lock:
-            self._windows.setdefault(name, _Window()).heed(said, self._clock.now(), sent)
-        return said.left == 0
+            window = self._windows.setdefault(name, _Window())
+            if said is None:
+                window.free(self._clock.now())
+            else:
+                window.heed(said, self._clock.now(), sent)
+        return said is not None and said.left == 0

@@ -101,6 +101,8 @@ class Hub:
         filter: str | Iterable[str] | None = None,  # noqa: A002 - the Hub's own word
         sort: str | None = "downloads",
         limit: int | None = None,
+        parameters: tuple[int, int] | None = None,
+        sized: bool = False,
     ) -> Iterator[Listing]:
         """The models of an author, with some words in their ID, with some tags; most downloaded first.
 
@@ -110,9 +112,21 @@ class Hub:
             filter: Tags that a model must all have.
             sort: ``downloads``, ``likes``, ``created_at`` or ``last_modified``, highest first; the Hub's order if None.
             limit: How many at most.
+            parameters: The least and the most parameters; models of which the Hub doesn't know them are left out then.
+            sized: Whether the number of parameters comes along.
         """
         filters = [filter] if isinstance(filter, str) else list(filter or ())
-        return listed(self._transport, self._meter, author=author, search=search, filters=filters, sort=sort, limit=limit)
+        return listed(
+            self._transport,
+            self._meter,
+            author=author,
+            search=search,
+            filters=filters,
+            sort=sort,
+            limit=limit,
+            parameters=parameters,
+            sized=sized,
+        )
 
     def cost(self) -> Cost:
         """Requests and bytes of everything done here so far."""

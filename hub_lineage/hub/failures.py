@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -9,7 +10,19 @@ from typing import NamedTuple
 import httpx2
 from huggingface_hub import errors as client_errors
 
-from hub_lineage.errors import AccessDenied, LineageError, NetworkError, NotFound, RateLimited, Unreadable
+from hub_lineage.errors import (
+    AccessDenied,
+    BadToken,
+    ExpiredToken,
+    Gated,
+    LineageError,
+    MissingScope,
+    NetworkError,
+    NotFound,
+    Private,
+    RateLimited,
+    Unreadable,
+)
 
 # What httpx2 and huggingface_hub raise, those of later versions too, and the plain errors that pass through them.
 BELOW: tuple[type[Exception], ...] = (
@@ -22,6 +35,9 @@ BELOW: tuple[type[Exception], ...] = (
     ValueError,
 )
 _FINAL = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.ProxyError)
+_TOKENS = "huggingface.co/settings/tokens"
+_ABOUT_TOKENS = re.compile(r"\b(?:your|the|a|write|fine-grained) token\b", re.IGNORECASE)
+_DISABLED = "Access to this resource is disabled."
 
 
 class _Meaning(NamedTuple):
@@ -34,11 +50,12 @@ class _Meaning(NamedTuple):
 # The first line that fits counts: the client derives its error for gated repositories from the one for unknown ones.
 _MEANINGS = (
     _Meaning(
-        (client_errors.GatedRepoError, client_errors.DisabledRepoError),
-        AccessDenied,
-        "the repository is gated or disabled",
+        (client_errors.GatedRepoError,),
+        Gated,
+        "the repository is gated",
         "Ask for access on its page, then log in with `hf auth login`.",
     ),
+    _Meaning((client_errors.DisabledRepoError,), AccessDenied, "the repository is disabled", "Its page may say why."),
     _Meaning(
         (client_errors.RepositoryNotFoundError, client_errors.RevisionNotFoundError, client_errors.EntryNotFoundError),
         NotFound,
@@ -47,7 +64,7 @@ _MEANINGS = (
     ),
     _Meaning(
         (client_errors.OIDCError, client_errors.DeviceCodeError, client_errors.LocalTokenNotFoundError),
-        AccessDenied,
+        BadToken,
         "logging in failed",
         "Log in again with `hf auth login`.",
     ),
@@ -89,7 +106,7 @@ def translate(error: Exception, doing: str) -> LineageError:
 def refusal(status: int, headers: Mapping[str, str], *, name: str, thing: str, token: bool) -> LineageError:
     """The error for a status that isn't a success; ``name`` is the repository, ``thing`` what was asked of it."""
     by_code: dict[str, LineageError] = {
-        "GatedRepo": AccessDenied(
+        "GatedRepo": Gated(
             f"{name} is gated.", "Ask for access on its page" + ("." if token else ", then log in with `hf auth login`.")
         ),
         "RevisionNotFound": NotFound(
@@ -102,16 +119,48 @@ def refusal(status: int, headers: Mapping[str, str], *, name: str, thing: str, t
 
 
 def _by_status(status: int, said: str, name: str, thing: str, *, token: bool) -> LineageError:
-    if said == "Invalid credentials in Authorization header" or (status == 401 and said.startswith("User Access Token")):
-        return AccessDenied("The Hub doesn't accept the token.", "Log in again with `hf auth login`, or unset HF_TOKEN.")
+    faulty = bad_token(status, said)
+    if faulty is not None:
+        return faulty
     if status in {401, 404}:
         closed = "this token may not read it" if token else "log in with `hf auth login`"
         return NotFound(f"There is no {name} on the Hub.", f"Check the spelling; if it is private, {closed}.")
     if status == 403:
-        return AccessDenied(f"The Hub denies access to {name}{f' ({said})' if said else ''}.", "Try a token that may read it.")
+        return _forbidden(said, name)
     if status == 416:
         return Unreadable(f"{name}: {thing} is shorter than the Hub's list of files says.", "Try again later.")
     return failure(status, f"Reading {thing} of {name}")
+
+
+def bad_token(status: int, said: str) -> BadToken | None:
+    """The error for an answer that finds fault with the token itself; None for any other."""
+    if status == 401 and said.startswith("User Access Token"):
+        return ExpiredToken(
+            f"The Hub doesn't accept the token: it has expired ({said}).",
+            f"Make a new one on {_TOKENS}, then log in again with `hf auth login`.",
+        )
+    if said == "Invalid credentials in Authorization header":
+        return BadToken("The Hub doesn't accept the token.", "Log in again with `hf auth login`, or unset HF_TOKEN.")
+    return None
+
+
+def missing_scope(said: str, doing: str, needs: str) -> MissingScope | None:
+    """The error for a refusal that finds the token too narrow; ``needs`` is what it must be allowed; None for any other."""
+    if not _ABOUT_TOKENS.search(said):
+        return None
+    hint = f"Log in with `hf auth login`, with a token that may {needs}; {_TOKENS} shows what each one may."
+    return MissingScope(f"{doing}: the token doesn't go so far ({said[:200]}).", hint)
+
+
+def _forbidden(said: str, name: str) -> LineageError:
+    narrow = missing_scope(said, f"Reading {name}", "read it")
+    if narrow is not None:
+        return narrow
+    if said == _DISABLED:
+        return AccessDenied(f"{name} is disabled.", "The Hub has closed it; its page may say why.")
+    words = f" ({said})" if said else ""
+    kind = Private if "private" in said.lower() else AccessDenied
+    return kind(f"The Hub denies access to {name}{words}.", "Try a token of somebody who may read it.")
 
 
 def failure(status: int, doing: str) -> NetworkError:

@@ -13,9 +13,9 @@ import huggingface_hub
 from huggingface_hub import HfApi
 from huggingface_hub import errors as client_errors
 
-from hub_lineage.errors import AccessDenied, LineageError, NetworkError, NotFound, UsageError
+from hub_lineage.errors import AccessDenied, BadToken, LineageError, MissingScope, NetworkError, NotFound, UsageError
 from hub_lineage.hub.client import DEFAULT_ENDPOINT
-from hub_lineage.hub.failures import BELOW, failure, translate
+from hub_lineage.hub.failures import BELOW, bad_token, failure, translate
 from hub_lineage.schedule import IMAGE, TIMEOUT, Work, job_command
 
 JOB_TOKEN: Final = "HUB_LINEAGE_JOB_TOKEN"  # noqa: S105 - the variable's name
@@ -59,12 +59,13 @@ class Jobs:
         as a secret of the job.
 
         Raises:
-            AccessDenied: nobody is logged in, or the token may not run jobs there.
+            BadToken: nobody is logged in, or the Hub doesn't accept the token.
+            MissingScope: the token may not run jobs there.
             UsageError: the Hub doesn't take what was asked for.
         """
         command = job_command(work)
         secret = os.environ.get(JOB_TOKEN) or self._known("run jobs")
-        with _in_words("Scheduling the job", "run jobs"):
+        with in_words("Scheduling the job", "run jobs"):
             owner = namespace or str(self._api.whoami()["name"])
             for one in self._api.list_scheduled_jobs(labels=LABELS, namespace=owner):
                 if one.id and one.job_spec.command == command:
@@ -85,7 +86,7 @@ class Jobs:
     def fetch(self, dataset: str, folder: Path) -> str:
         """Make the dataset where it is missing, private; bring what it holds into a folder; give the commit it was at."""
         self._known("write the dataset")
-        with _in_words(f"Fetching the registry from {dataset}", "write the dataset"):
+        with in_words(f"Fetching the registry from {dataset}", "write the dataset"):
             self._api.create_repo(dataset, repo_type="dataset", private=True, exist_ok=True)
             info = self._api.dataset_info(dataset)
             commit = str(info.sha)
@@ -104,7 +105,7 @@ class Jobs:
             NetworkError: somebody else has put something there meanwhile; theirs stays.
         """
         self._known("write the dataset")
-        with _in_words(f"Putting the registry into {dataset}", "write the dataset"):
+        with in_words(f"Putting the registry into {dataset}", "write the dataset"):
             done = self._api.upload_folder(
                 repo_id=dataset,
                 folder_path=folder,
@@ -126,12 +127,13 @@ class Jobs:
 
     def _known(self, doing: str) -> str:
         if not self._token:
-            raise AccessDenied("Nobody is logged in.", _LOGIN.format(doing))
+            raise BadToken("Nobody is logged in.", _LOGIN.format(doing))
         return self._token
 
 
 @contextmanager
-def _in_words(doing: str, needs: str) -> Iterator[None]:
+def in_words(doing: str, needs: str) -> Iterator[None]:
+    """Let no error of the client pass; ``needs`` is what the token must be allowed, as it stands in "a token that may ..."."""
     try:
         yield
     except client_errors.HfHubHTTPError as error:
@@ -141,14 +143,16 @@ def _in_words(doing: str, needs: str) -> Iterator[None]:
 
 
 def _refused(error: client_errors.HfHubHTTPError, doing: str, needs: str) -> LineageError:
-    status, said = error.response.status_code, (error.server_message or "").splitlines()
+    status, headers = error.response.status_code, error.response.headers
+    said = (error.server_message or headers.get("x-error-message") or "").splitlines()
     words = f" ({said[0][:200]})" if said else ""
-    if status in {401, 402, 403}:
-        return AccessDenied(f"{doing}: the Hub denies it{words}.", _LOGIN.format(needs))
-    if status == 404:
-        return NotFound(f"{doing}: there is no such account or dataset{words}.", "Check the spelling and the token's rights.")
-    if status == 400:
-        return UsageError(f"{doing}: the Hub doesn't take this{words}.", "Change what was asked for.")
-    if status == 412:
-        return NetworkError(f"{doing}: it was changed meanwhile.", "Run this again; what is there was kept.")
-    return failure(status, doing)
+    login = _LOGIN.format(needs)
+    by_status: dict[int, LineageError] = {
+        400: UsageError(f"{doing}: the Hub doesn't take this{words}.", "Change what was asked for."),
+        401: bad_token(status, headers.get("x-error-message", "")) or BadToken(f"{doing}: nobody is logged in{words}.", login),
+        402: AccessDenied(f"{doing}: the Hub asks for payment{words}.", "See huggingface.co/settings/billing."),
+        403: MissingScope(f"{doing}: the Hub denies it{words}.", login),
+        404: NotFound(f"{doing}: there is no such account or dataset{words}.", "Check the spelling and the token's rights."),
+        412: NetworkError(f"{doing}: it was changed meanwhile.", "Run this again; what is there was kept."),
+    }
+    return by_status.get(status) or failure(status, doing)

@@ -18,6 +18,7 @@ _PAGE = 1000  # the Hub gives no longer page
 _PAGE_LIMIT = 32_000_000  # bytes of JSON
 _NEXT = re.compile(r'<([^>]+)>\s*;[^,]*\brel="?next\b')
 _SORTS = {"created_at": "createdAt", "last_modified": "lastModified"}
+_UNITS = ((10**9, "B"), (10**6, "M"), (10**3, "K"))
 _EXPANDED = (
     "sha", "downloads", "createdAt", "lastModified", "tags", "library_name", "pipeline_tag", "private", "gated",
 )  # fmt: skip
@@ -25,7 +26,7 @@ _EXPANDED = (
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A model as a listing shows it; times are ISO 8601."""
+    """A model as a listing shows it; times are ISO 8601, ``parameters`` is known where it was asked for."""
 
     id: str
     sha: str | None = None
@@ -37,6 +38,7 @@ class Listing:
     pipeline_tag: str | None = None
     private: bool = False
     gated: bool | str = False
+    parameters: int | None = None
 
 
 def listed(
@@ -48,15 +50,22 @@ def listed(
     filters: Sequence[str],
     sort: str | None,
     limit: int | None,
+    parameters: tuple[int, int] | None = None,
+    sized: bool = False,
 ) -> Iterator[Listing]:
     """The models that match, fetched a page at a time as they are asked for."""
     if limit is not None and limit <= 0:
         return
     size = _PAGE if limit is None else min(limit, _PAGE)
     wanted: dict[str, Any] = {"author": author, "search": search, "filter": list(filters) or None, "limit": size}
+    if parameters is not None:
+        wanted["num_parameters"] = ",".join(
+            f"{end}:{_in_units(bound)}" for end, bound in zip(("min", "max"), parameters, strict=True)
+        )
     if sort is not None:
         wanted |= {"sort": _SORTS.get(sort, sort), "direction": -1}
-    query = urlencode({name: value for name, value in wanted.items() if value is not None} | {"expand": _EXPANDED}, doseq=True)
+    expanded = (*_EXPANDED, "safetensors") if sized else _EXPANDED
+    query = urlencode({name: value for name, value in wanted.items() if value is not None} | {"expand": expanded}, doseq=True)
     count = 0
     for page in pages(transport, f"{transport.endpoint}/api/models?{query}", meter, "Listing models"):
         for entry in page:
@@ -82,6 +91,12 @@ def pages(transport: Transport, url: str, meter: Meter, doing: str) -> Iterator[
             raise NetworkError(f"{doing}: the answer is no list.", "Check that HF_ENDPOINT names a Hub.")
         yield [entry for entry in page if isinstance(entry, dict)]
         following = _next(answer)
+
+
+def _in_units(count: int) -> str:
+    """A number of parameters in the Hub's units, to three places."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if count >= size), (1, ""))
+    return f"{round(count / size, 3):g}{unit}"
 
 
 def _next(answer: Answer) -> str | None:
@@ -113,6 +128,10 @@ def gate(entry: dict[str, Any]) -> bool | str:
     return value if isinstance(value, (bool, str)) else False
 
 
+def _parameters(safetensors: object) -> int | None:
+    return number(safetensors, "total") if isinstance(safetensors, dict) else None
+
+
 def _listing(entry: dict[str, Any]) -> Listing:
     return Listing(
         id=entry["id"],
@@ -125,4 +144,5 @@ def _listing(entry: dict[str, Any]) -> Listing:
         pipeline_tag=text(entry, "pipeline_tag"),
         private=entry.get("private") is True,
         gated=gate(entry),
+        parameters=_parameters(entry.get("safetensors")),
     )

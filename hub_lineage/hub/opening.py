@@ -17,6 +17,8 @@ from hub_lineage.types import Reference, RepoFile
 
 INFO_LIMIT = 32_000_000  # bytes of JSON; 50,000 files with their hashes take half of it
 MOST_FILES = 100_000
+DATASETS = "datasets/"
+"""How the ID of a dataset begins where a repository is to be opened, as in the address of its page."""
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -32,7 +34,10 @@ class Opened:
 
 
 def open_repository(transport: Transport, reference: Reference, meter: Meter) -> Opened:
-    """Resolve a reference to a commit and list its files; a repository without a commit has none."""
+    """Resolve a reference to a commit and list its files; a repository without a commit has none.
+
+    It is a model unless its ID begins with :data:`DATASETS`.
+    """
     doing = f"Opening {reference}"
     info = _info(transport, reference, meter, doing)
     commit, siblings = info.get("sha"), info.get("siblings")
@@ -44,7 +49,7 @@ def open_repository(transport: Transport, reference: Reference, meter: Meter) ->
     now = _renamed(reference, info)
     if entries is None or any(not isinstance(one.get("size"), int) for one in entries):
         # The listing of a very large repository comes without sizes, or not at all.
-        url = f"{transport.endpoint}/api/models/{now.id}/tree/{commit}?recursive=true"
+        url = f"{_address(transport, now)}/tree/{commit}?recursive=true"
         entries = []
         for page in pages(transport, url, meter, doing):
             entries += [one for one in page if one.get("type") == "file"]
@@ -81,7 +86,7 @@ def card_of(info: dict[str, Any]) -> dict[str, Any]:
 
 def _info(transport: Transport, reference: Reference, meter: Meter, doing: str) -> dict[str, Any]:
     at = f"/revision/{quote(reference.revision, safe='')}" if reference.revision else ""
-    url = f"{transport.endpoint}/api/models/{quote(reference.id)}{at}?blobs=true"
+    url = f"{_address(transport, reference)}{at}?blobs=true"
     answer, info = transport.json(url, limit=INFO_LIMIT, meter=meter, doing=doing)
     if not answer.ok:
         raise refusal(answer.status, answer.headers, name=str(reference), thing="revision", token=transport.has_token)
@@ -90,12 +95,17 @@ def _info(transport: Transport, reference: Reference, meter: Meter, doing: str) 
     return info
 
 
+def _address(transport: Transport, reference: Reference) -> str:
+    kind = "" if reference.id.startswith(DATASETS) else "models/"
+    return f"{transport.endpoint}/api/{kind}{quote(reference.id)}"
+
+
 def _renamed(reference: Reference, info: dict[str, Any]) -> Reference:
     """The reference under the name that the repository has now."""
-    name = info.get("id")
-    if not isinstance(name, str) or name == reference.id or not is_id(name):
+    name, kind = info.get("id"), DATASETS if reference.id.startswith(DATASETS) else ""
+    if not isinstance(name, str) or kind + name == reference.id or not is_id(name):
         return reference
-    return replace(reference, id=name, note=f"{reference.id} is called {name} now.")
+    return replace(reference, id=kind + name, note=f"{reference.id} is called {kind + name} now.")
 
 
 def _file(entry: dict[str, Any]) -> RepoFile | None:

@@ -11,6 +11,8 @@ from hub_lineage.testing.cards import base_models
 from hub_lineage.testing.repositories import Kind, Repository
 from hub_lineage.testing.users import Token, User
 
+_NARROW = "Please enable access to public gated repositories in your fine-grained token settings to view this repository."
+
 
 @dataclass
 class Catalogue:
@@ -53,6 +55,8 @@ class Catalogue:
         if token is None:
             message = f"{restricted}. You must have access to it and be authenticated to access it. Please log in."
             raise Refusal(401, message, "GatedRepo")
+        if token.user.may_read(repository.id):
+            raise Refusal(403, _NARROW)
         raise Refusal(403, f"{restricted} and you are not in the authorized list.", "GatedRepo")
 
     def visible(self, kind: Kind, token: Token | None) -> list[Repository]:

@@ -21,6 +21,29 @@ def whoami(site: Site, request: Request) -> Answer:
     return as_json({**told, "auth": {"type": "access_token", "accessToken": token.described()}})
 
 
+def user_overview(site: Site, request: Request, name: str) -> Answer:
+    """A person's page."""
+    site.token(request)
+    if name not in site.catalogue.users:
+        raise Refusal(404, "This user does not exist")
+    return as_json({"user": name, **_overview(site, name)})
+
+
+def organization_overview(site: Site, request: Request, name: str) -> Answer:
+    """An organisation's page: whoever owns repositories or has members and is no person."""
+    site.token(request)
+    owners = {found.owner for found in list(site.catalogue.repositories.values())}
+    members = {org for user in list(site.catalogue.users.values()) for org in user.orgs}
+    if name in site.catalogue.users or name not in owners | members:
+        raise Refusal(404, "This organization does not exist")
+    return as_json({"name": name, **_overview(site, name)})
+
+
+def _overview(site: Site, name: str) -> dict[str, Any]:
+    models = sum(found.owner == name for found in site.catalogue.visible("model", None))
+    return {"avatarUrl": f"{site.url}/avatars/{name}.svg", "fullname": name, "numModels": models}
+
+
 def check_read(site: Site, request: Request, repo: str) -> Answer:
     """Whether the files may be read."""
     repository = site.repository(request, repo)

@@ -78,6 +78,8 @@ _TABLE: tuple[tuple[Origin, str, str, Handler], ...] = (
     ("hub", "POST", r"/api/lfs/verify", lfs.verify),
     # Owning.
     ("hub", "GET", r"/api/whoami-v2", ownership.whoami),
+    ("hub", "GET", r"/api/users/(?P<name>[^/]+)/overview", ownership.user_overview),
+    ("hub", "GET", r"/api/organizations/(?P<name>[^/]+)/overview", ownership.organization_overview),
     ("hub", "POST", r"/api/repos/create", ownership.create),
     ("hub", "DELETE", r"/api/repos/delete", ownership.delete),
     ("hub", "POST", r"/api/repos/move", ownership.move),

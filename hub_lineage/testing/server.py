@@ -173,7 +173,7 @@ class LoopbackHub:
         """Have every webhook that watches a repository call its address now; gives the statuses back."""
         repository = self.repository(repo_id, kind=kind)
         hooks = [hook for hook in list(self.site.webhooks.values()) if not hook.disabled and hook.watches(repo_id, kind)]
-        domain = "discussions" if scope.startswith("discussion") else "repo"
+        domain = "discussion" if scope.startswith("discussion") else "repo"
         return [
             deliver(hook.url, payload_of(self.site, repository, action=action, scope=scope, webhook=hook.id), hook.secret)
             for hook in hooks

@@ -12,7 +12,7 @@ from hub_lineage.testing.recorded import Webhook, described_spec
 from hub_lineage.testing.repositories import Repository
 from hub_lineage.testing.site import Site
 
-_DOMAINS = ("repo", "discussions")
+_DOMAINS = ("repo", "discussion")
 _VERSION = 3
 _PATIENCE = 10.0  # seconds that a receiver has
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub_lineage.cli.crawl import pace
+from hub_lineage.crawl import planning
 from hub_lineage.testing import LoopbackHub
 from tests.cli.conftest import Run
 from tests.family import TREE
@@ -92,6 +93,40 @@ def test_seeds_show_their_cost_beforehand(hub: LoopbackHub, run: Run) -> None:
     assert "1 to read" in done.err
     assert done.json["crawl"]["added"] == 1
     assert run("registry", "list").out.split() == ["ann/root"]
+
+
+def test_the_most_derived_roots_are_taken_and_their_cost_is_known_before_they_are_read(hub: LoopbackHub, run: Run) -> None:
+    named = (["ann/root"], ["ann/root", "bob/left-one"], ["ann/root", "no/such"], ["bob/left-one", "no/such"], ["no/such"])
+    for k, parents in enumerate(3 * named):
+        hub.add_repo(f"new/child{k}", files={"config.json": "{}"}, card={"base_model": parents})
+    hub.forget()
+    shown = run("crawl", "--seed", "3", "--dry-run", "--json").json["plan"]
+    assert (shown["to_read"], shown["requests"] > 3, shown["bytes"] > 0) == (3, True, True)
+    assert {record.path for record in hub.requests} == {"/api/models"}
+    done = run("crawl", "--seed", "3", "--json")
+    assert done.err.splitlines()[0].startswith("3 models: 3 to read")
+    assert "requests" in done.err
+    assert (done.json["crawl"]["added"], [each["id"] for each in done.json["crawl"]["failed"]]) == (2, ["no/such"])
+    assert run("registry", "list").out.split() == ["ann/root", "bob/left-one"]
+    again = run("crawl", "--seed", "3")
+    assert again.err.splitlines()[0].startswith("3 models: 0 to read, 2 unchanged, 1 that failed before")
+
+
+def test_changes_alone_are_told(hub: LoopbackHub, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "_PAGE", 1)
+    assert run("crawl", "--author", "ann", "--json").json["crawl"]["changes_since"] is None
+    again = run("crawl", "--author", "ann", "--json").json["crawl"]
+    assert again["changes_since"] is not None
+    assert f"models changed since {again['changes_since']}" in run("crawl", "--author", "ann").out
+    assert "changed since" in run("crawl", "--author", "ann", "--dry-run").out
+    assert run("crawl", "--author", "ann", "--relist", "--json").json["crawl"]["changes_since"] is None
+
+
+def test_limits_that_never_lift_are_told(hub: LoopbackHub, run: Run) -> None:
+    hub.limit("api", calls=1, window=10**6)
+    done = run("crawl", "--author", "ann", "--json")
+    assert (done.status, done.json["error"]["code"]) == (6, "rate_limited")
+    assert "higher limits" in done.json["error"]["hint"]
 
 
 def test_lists_and_conditions_exclude_each_other(hub: LoopbackHub, run: Run) -> None:

@@ -8,11 +8,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from hub_lineage.crawl import Entry, crawl
+from hub_lineage.crawl import Entry, Ledger, crawl
+from hub_lineage.crawl.agenda import TODO, Agenda
+from hub_lineage.crawl.ledger import LASTING, Failed, waiting_time
 from hub_lineage.crawl.planning import waits
 from hub_lineage.errors import RateLimited
 from hub_lineage.hub import Hub
-from hub_lineage.registry import Failure, Ledger, Registry
+from hub_lineage.registry import Registry
 from hub_lineage.registry.folder import LEDGER
 from hub_lineage.testing import LoopbackHub
 from tests.hub.clock import Sleeper
@@ -22,8 +24,15 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
 
 
-def failed(code: str, hours_ago: float, revision: str | None = "r1") -> dict[str, Failure]:
-    return {"org/m": Failure("org/m", revision, code, "words", (NOW - hours_ago * HOUR).isoformat())}
+def failed(code: str, hours_ago: float, tries: int = 1) -> Failed:
+    """What is written down of the last of so many attempts, at the commit r1."""
+    return Failed("r1", code in LASTING, tries, (NOW - hours_ago * HOUR + waiting_time(tries)).isoformat())
+
+
+def tries(ledger: Ledger, name: str) -> int:
+    """How often in a row a model could not be read."""
+    failure = ledger.failure(name)
+    return failure.tries if failure else 0
 
 
 @pytest.mark.parametrize(
@@ -40,13 +49,13 @@ def failed(code: str, hours_ago: float, revision: str | None = "r1") -> dict[str
     ],
 )
 def test_failures_wait(code: str, hours_ago: float, tries: int, *, expected: bool) -> None:
-    assert waits(Entry("org/m", "r1"), failed(code, hours_ago), {"org/m": tries}, NOW) is expected
+    assert waits(Entry("org/m", "r1"), failed(code, hours_ago, tries), NOW) is expected
 
 
 def test_a_new_commit_or_a_name_given_ends_the_wait() -> None:
-    assert not waits(Entry("org/m", "r2"), failed("no_weights", 0), {}, NOW)
-    assert not waits(Entry("org/m", listed=False), failed("no_weights", 0), {}, NOW)
-    assert not waits(Entry("org/other", "r1"), failed("no_weights", 0), {}, NOW)
+    assert not waits(Entry("org/m", "r2"), failed("no_weights", 0), NOW)
+    assert not waits(Entry("org/m", listed=False), failed("no_weights", 0), NOW)
+    assert not waits(Entry("org/m"), failed("no_weights", 1.1), NOW)
 
 
 def test_what_failed_costs_nothing_until_its_time(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
@@ -59,11 +68,11 @@ def test_what_failed_costs_nothing_until_its_time(loopback_hub: LoopbackHub, hub
     assert (again.seen, again.added, again.unchanged, again.postponed, again.failed) == (4, 0, 2, 2, ())
     assert [record.path for record in loopback_hub.requests] == ["/api/models"]
     with Ledger(registry.folder, write=False) as ledger:
-        assert ledger.attempts() == {"org/bare": 1, "org/gated": 1}
+        assert [tries(ledger, name) for name in ("org/bare", "org/gated")] == [1, 1]
     forced = crawl(registry, hub=hub, retry=True)
     assert ({name for name, _, _ in forced.failed}, forced.postponed) == ({"org/bare", "org/gated"}, 0)
     with Ledger(registry.folder, write=False) as ledger:
-        assert ledger.attempts() == {"org/bare": 2, "org/gated": 2}
+        assert [tries(ledger, name) for name in ("org/bare", "org/gated")] == [2, 2]
 
 
 def test_failures_wait_in_a_registry_that_holds_nothing_else(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
@@ -79,7 +88,7 @@ def test_success_ends_the_count_of_attempts(loopback_hub: LoopbackHub, hub: Hub,
     assert crawl(registry, hub=hub).added == 1
     assert registry.failures() == []
     with Ledger(registry.folder, write=False) as ledger:
-        assert ledger.attempts() == {}
+        assert tries(ledger, "org/late") == 0
 
 
 def test_what_is_gone_is_marked_once_and_kept(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
@@ -137,12 +146,15 @@ def test_a_lost_ledger_does_no_harm(loopback_hub: LoopbackHub, hub: Hub, registr
 
 def test_a_ledger_keeps_its_rows_where_a_write_fails(registry: Registry) -> None:
     with Ledger(registry.folder, write=True) as ledger:
-        ledger.list_also("all", ["org/a"])
+        agenda = Agenda(ledger)
+        agenda.add([(Entry("org/a"), TODO)])
+        agenda.keep_listed("all")
         with sqlite3.connect(registry.folder / LEDGER) as other:
             other.execute("CREATE TRIGGER no BEFORE INSERT ON listed WHEN NEW.id = 'org/c' BEGIN SELECT RAISE(ABORT, 'no'); END")
         other.close()
+        agenda.add([(Entry("org/b"), TODO), (Entry("org/c"), TODO)])
         with pytest.raises(Exception, match="no"):
-            ledger.list_also("all", ["org/b", "org/c"])
+            agenda.keep_listed("all")
         assert ledger.listed("all") == {"org/a"}
 
 

@@ -1,16 +1,10 @@
-"""Which models a crawl is about: every condition alone and together, dates, tables, roots."""
+"""Which models a crawl is about: every condition alone and together, dates, roots."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
-from hub_lineage.crawl import Entry, Selection, crawl, most_derived, plan, read_stats
+from hub_lineage.crawl import Entry, Selection, crawl, most_derived, plan
 from hub_lineage.crawl.selection import moment
 from hub_lineage.errors import UsageError
 from hub_lineage.hub import Hub
@@ -86,51 +80,25 @@ def test_a_plan_counts_and_writes_nothing(loopback_hub: LoopbackHub, hub: Hub, r
     add(loopback_hub, 2, first=3)
     loopback_hub.forget()
     made = plan(registry, Selection(), hub)
-    assert ({entry.id for entry in made.todo}, made.unchanged, made.seen) == ({"org/m03", "org/m04"}, 3, 5)
+    assert (made.to_read, made.unchanged, made.seen) == (2, 3, 5)
     assert [record.path for record in loopback_hub.requests] == ["/api/models"]
     assert len(registry) == 3
-    assert plan(None, Selection(), hub).seen == len(plan(None, Selection(), hub).todo) == 5
+    assert plan(None, Selection(), hub).seen == plan(None, Selection(), hub).to_read == 5
 
 
 def test_the_most_derived_are_found_by_what_others_name(loopback_hub: LoopbackHub, hub: Hub) -> None:
     for k in range(3):
         loopback_hub.add_repo(f"org/child{k}", files=FILES, card={"base_model": "org/root"})
     loopback_hub.add_repo("org/odd", files=FILES, card={"base_model": "org/child1"})
-    assert most_derived(hub, 1) == ["org/root"]
-    assert most_derived(hub, 9) == ["org/root", "org/child1"]
+    assert [entry.id for entry in most_derived(hub, 1)] == ["org/root"]
+    assert [entry.id for entry in most_derived(hub, 9)] == ["org/root", "org/child1"]
 
 
-def test_a_table_needs_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(UsageError, match="pyarrow") as caught:
-        list(read_stats("models.parquet"))
-    assert "pip install" in caught.value.hint
-
-
-class Table:
-    """As much of pyarrow's ParquetFile as is used."""
-
-    rows: tuple[dict[str, Any], ...] = ()
-
-    def __init__(self, path: Path) -> None:
-        del path
-        self.schema_arrow = SimpleNamespace(names=[*self.rows[0], "likes"])
-
-    def iter_batches(self, columns: list[str]) -> Iterator[SimpleNamespace]:
-        assert columns == ["id", "sha"]
-        yield SimpleNamespace(to_pylist=lambda: list(self.rows))
-
-
-def test_a_table_is_a_listing(
-    loopback_hub: LoopbackHub, hub: Hub, registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    names = add(loopback_hub, 2)
-    sha = loopback_hub.repository(names[0]).at("main").oid
-    rows = ({"id": names[0], "sha": sha}, {"id": "../odd", "sha": None}, {"id": names[1], "sha": None}, {"id": None, "sha": 5})
-    monkeypatch.setattr(Table, "rows", rows)
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", SimpleNamespace(ParquetFile=Table))
-    entries = tuple(read_stats(tmp_path / "models.parquet"))
-    assert entries == (Entry(names[0], sha), Entry(names[1]))
-    loopback_hub.forget()
-    assert crawl(registry, hub=hub, selection=Selection(entries=entries)).added == 2
-    assert "/api/models" not in {record.path for record in loopback_hub.requests}
+def test_the_commit_of_a_root_is_told_where_it_was_listed_too(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    root = loopback_hub.add_repo("org/root", files=FILES)
+    loopback_hub.add_repo("org/child", files=FILES, card={"base_model": ["org/root", "elsewhere/root"]})
+    expected = [Entry("elsewhere/root"), Entry("org/root", root.at("main").oid)]
+    assert most_derived(hub, 9) == expected
+    crawl(registry, hub=hub)
+    assert plan(registry, Selection(entries=most_derived(hub, 1, among=9)), hub).to_read == 1
+    assert plan(registry, Selection(entries=most_derived(hub, 2)[1:]), hub).unchanged == 1

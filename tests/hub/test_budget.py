@@ -108,3 +108,50 @@ def test_headers_without_sense_hold_nothing_up() -> None:
     for value in ['"api";r=99999999999;t=5', '"api";r=x;t=y', "nonsense", '"api";r=5;t=' + "9" * 5000]:
         assert not budget.heed("api", {"RateLimit": value}, refused=False, sent=sleeper.now())
     assert budget.wait("api") == 0
+
+
+def test_calls_go_gently_until_an_answer_tells_of_the_limit() -> None:
+    sleeper = Sleeper(time=1200.0)
+    budget = Budget(sleeper.clock)
+    assert budget.wait("api") == 0
+    first = budget.wait("api")  # the answer to the one before is still under way
+    assert first > 0
+    assert budget.wait("resolvers") == 0  # a limit of its own
+    hub = Aligned(sleeper, round)
+    budget.heed("api", hub()[1], refused=False, sent=1200.0)
+    waits = []
+    for _ in range(10):
+        waits.append(budget.wait("api"))
+        sleeper.sleep(waits[-1])
+    assert max(waits) < 0.9 * hub.window / (hub.calls - 1)  # spread over the window from the second call on
+
+
+def test_an_answer_without_limits_sets_calls_free() -> None:
+    sleeper = Sleeper()
+    budget = Budget(sleeper.clock)
+    assert budget.wait("storage") == 0
+    assert budget.wait("storage") > 0
+    budget.heed("storage", {}, refused=False, sent=sleeper.now())
+    assert [budget.wait("storage") for _ in range(100)] == [0] * 100
+
+
+def test_a_small_crawl_is_no_burst() -> None:
+    sleeper = Sleeper(time=1200.0)
+    hub = Aligned(sleeper, round, calls=20)
+    sent: list[float] = []
+    budget = Budget(sleeper.clock)
+    flying: list[tuple[float, float, dict[str, str]]] = []  # when an answer arrives, when its call was sent, what it says
+    while len(sent) < 12:  # many threads: calls go as soon as they may, answers come a little later
+        for arrives, went, headers in [one for one in flying if one[0] <= sleeper.now()]:
+            budget.heed("api", headers, refused=False, sent=went)
+            flying.remove((arrives, went, headers))
+        seconds = budget.wait("api")
+        if seconds:
+            sleeper.sleep(min(seconds, 0.05))
+            continue
+        allowed, headers = hub()
+        assert allowed
+        sent.append(sleeper.now())
+        flying.append((sleeper.now() + 0.3, sleeper.now(), headers))
+    assert len([time for time in sent if time < 1200 + 1]) <= 5
+    assert max(later - time for time, later in pairwise(sent)) < 2 * hub.window / hub.calls

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from huggingface_hub import errors as client_errors
 
-from hub_lineage.errors import AccessDenied, LineageError, NetworkError, NotFound
+from hub_lineage.errors import AccessDenied, BadToken, Gated, LineageError, MissingScope, NetworkError, NotFound, Private
 from hub_lineage.hub import Hub
 from hub_lineage.hub.failures import mapped
 from hub_lineage.testing import LoopbackHub
@@ -44,7 +44,7 @@ def test_every_error_of_the_hub_client_is_mapped(kind: type[Exception]) -> None:
 
 
 def test_gated_is_told_from_unknown() -> None:
-    with pytest.raises(AccessDenied), mapped("Reading"):
+    with pytest.raises(Gated), mapped("Reading"):
         raise instance(client_errors.GatedRepoError)
     with pytest.raises(NotFound), mapped("Reading"):
         raise instance(client_errors.RepositoryNotFoundError)
@@ -78,9 +78,9 @@ def test_unknown_and_private_look_alike(stranger: Hub, name: str) -> None:
 def test_gated_files_are_denied(stranger: Hub) -> None:
     source = stranger.open(Reference("org/gated"))
     assert source.card["gated"] == "manual"
-    with pytest.raises(AccessDenied) as caught:
+    with pytest.raises(Gated) as caught:
         source.read([ByteRange("model.safetensors", 0, 10)])
-    assert caught.value.code == "gated"
+    assert (caught.value.code, caught.value.exit_status) == ("gated", 4)
     assert "Ask for access" in caught.value.hint
 
 
@@ -106,13 +106,39 @@ def test_a_file_that_vanished_is_not_found(served: LoopbackHub, stranger: Hub) -
 
 def test_a_disabled_repository_is_denied(served: LoopbackHub, stranger: Hub) -> None:
     served.site.catalogue.repositories["org/open"].disabled = True
-    with pytest.raises(AccessDenied, match="disabled"):
+    with pytest.raises(AccessDenied, match="disabled") as caught:
         stranger.open(Reference("org/open"))
+    assert (caught.value.code, caught.value.exit_status) == ("access_denied", 4)
 
 
-def test_a_token_of_nobody_is_denied(served: LoopbackHub) -> None:
-    with Hub(served.url, "hf_nobody") as hub, pytest.raises(AccessDenied, match="token"):
-        hub.open(Reference("org/open"))
+@pytest.mark.parametrize(
+    ("token", "kind", "code", "hint"),
+    [
+        ("hf_nobody", BadToken, "bad_token", "hf auth login"),
+        ("hf_old", BadToken, "expired_token", "Make a new one"),
+        ("hf_talk", MissingScope, "missing_scope", "a token that may read it"),
+        ("hf_bob", Gated, "gated", "Ask for access"),
+    ],
+)
+def test_why_a_token_is_not_enough(served: LoopbackHub, token: str, kind: type[AccessDenied], code: str, hint: str) -> None:
+    served.add_token("ann", "hf_old", expires=1.0)
+    served.add_token("ann", "hf_talk", role="fineGrained", scopes=["write-discussions"])
+    with Hub(served.url, token) as hub, pytest.raises(kind) as caught:
+        hub.open(Reference("org/gated")).read([ByteRange("model.safetensors", 0, 10)])
+    assert (caught.value.code, caught.value.exit_status) == (code, 4)
+    assert hint in caught.value.hint
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [("This repository is private.", Private), ("Forbidden", AccessDenied), ("", AccessDenied)]
+)
+def test_what_the_hub_denies_in_other_words(served: LoopbackHub, stranger: Hub, said: str, kind: type[AccessDenied]) -> None:
+    served.fault("status", status=403, headers={"X-Error-Message": said})
+    with pytest.raises(AccessDenied) as caught:
+        stranger.open(Reference("org/open"))
+    assert type(caught.value) is kind
+    assert said in caught.value.message
 
 
 @pytest.mark.parametrize("token", ["hf_\nX-Evil: 1", "hf_é", "hf_\x00"])

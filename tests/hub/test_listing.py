@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from hub_lineage.errors import NetworkError
 from hub_lineage.hub import Hub, Listing
@@ -64,6 +66,19 @@ def test_a_listing_tells_what_a_registry_needs(hub: Hub, served: LoopbackHub) ->
 )
 def test_what_is_asked_for_comes(hub: Hub, options: dict[str, object], numbers: list[int]) -> None:
     assert [one.downloads for one in hub.list_models(**options)] == numbers  # type: ignore[arg-type]  # each of its type
+
+
+def test_models_are_found_by_their_size(served: LoopbackHub, hub: Hub) -> None:
+    for rows in (1, 40, 300, 5000):
+        served.add_repo(f"two/sized-{rows}", files={"model.safetensors": save({"x": np.zeros((rows, 30), np.float32)})})
+    found = {one.id: one.parameters for one in hub.list_models(search="sized", sized=True)}
+    assert found == {f"two/sized-{rows}": 30 * rows for rows in (1, 40, 300, 5000)}
+    assert {one.parameters for one in hub.list_models(sized=True, author="one")} == {None}
+    for least, most, rows_within in ((1200, 9000, {40, 300}), (0, 999, {1}), (10**6, 3 * 10**9, set()), (1201, 149_999, {300})):
+        named = {one.id for one in hub.list_models(parameters=(least, most))}
+        assert named == {f"two/sized-{rows}" for rows in rows_within}
+    asked = [record.request.first("num_parameters") for record in served.requests]
+    assert asked[-2:] == ["min:1M,max:3B", "min:1.201K,max:149.999K"]
 
 
 def test_private_models_show_to_those_who_may_read(served: LoopbackHub) -> None:

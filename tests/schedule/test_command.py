@@ -98,14 +98,15 @@ def test_what_would_fail_at_night_fails_today(server: LoopbackHub, run: Run, arg
     assert server.site.scheduled == {}
 
 
-@pytest.mark.parametrize("token", [READER, "hf_nobody"])
+@pytest.mark.parametrize("refused", [(READER, "missing_scope"), ("hf_nobody", "bad_token")])
 @pytest.mark.parametrize("more", [(), ("--now",)])
 def test_a_token_that_does_not_go_so_far(
-    server: LoopbackHub, run: Run, monkeypatch: pytest.MonkeyPatch, token: str, more: tuple[str, ...]
+    server: LoopbackHub, run: Run, monkeypatch: pytest.MonkeyPatch, refused: tuple[str, str], more: tuple[str, ...]
 ) -> None:
+    token, code = refused
     monkeypatch.setenv("HF_TOKEN", token)
     done = run("schedule", "--store", STORE, "--json", *more, *CRAWL)
-    assert (done.status, done.json["error"]["code"]) == (4, "gated")
+    assert (done.status, done.json["error"]["code"]) == (4, code)
     assert "hf auth login" in done.json["error"]["hint"]
     assert token not in done.out
     assert server.site.scheduled == {}

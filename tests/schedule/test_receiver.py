@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from huggingface_hub import HfApi, WebhookWatchedItem
 
 from hub_lineage.demo.stage import bundled, serve
 from hub_lineage.hub.jobs import Jobs
+from hub_lineage.hub.webhooks import Webhooks
 from hub_lineage.registry import Registry
 from hub_lineage.testing import LoopbackHub, deliver
 from tests.family import write_family
 
 CRAWLER = Path(__file__).parents[2] / "spaces" / "crawler"
-TOKEN, SECRET, STORE = "hf_ann_secret", "w3bhook", "ann/registry"
+TOKEN, SECRET, STORE = "hf_ann_secret", "w3bhook-secret", "ann/registry"
 PATIENCE = 60.0
 
 
@@ -87,9 +87,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             made = Scene(hub, f"http://127.0.0.1:{port}/webhooks/models", log)
             try:
                 made.wait_for("  - POST http://")
-                api = HfApi(hub.url, TOKEN)
-                watched = [WebhookWatchedItem(type="user", name=name) for name in ("ann", "eve")]
-                api.create_webhook(url=made.address, watched=[*watched], domains=["repo"], secret=SECRET)
+                Webhooks(hub.url, TOKEN).register(f"http://127.0.0.1:{port}", ["ann", "eve"], SECRET)
                 yield made
             finally:
                 space.terminate()

@@ -68,10 +68,23 @@ def test_a_job_s_command_runs_as_it_stands(tmp_path: Path) -> None:
     assert ran == "hub-lineage|schedule|--now|--store|a/b|--|--author|a b;$(exit)|"
 
 
-def test_hf_takes_the_line_for_uv(server: LoopbackHub, tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", [("--from-stats",), ("--from-stats=org/stats", "--limit", "5")])
+def test_a_table_brings_what_reads_it(table: tuple[str, ...]) -> None:
+    work = Work((*table, "--author", "ann"), "a/b")
+    assert "hub-lineage[stats]" in job_command(work)
+    assert "'hub-lineage[stats]'" in workflow(work)
+    assert "--with 'hub-lineage[stats]'" in uv_line(work)
+    assert "hub-lineage==1" in job_command(
+        Work(table, "a/b", package="hub-lineage==1")
+    )  # who names a package knows what it needs
+    assert "stats" not in "".join(job_command(Work(("--author", "--from-stat"), "a/b")))
+
+
+@pytest.mark.parametrize("table", [(), ("--from-stats",)])
+def test_hf_takes_the_line_for_uv(server: LoopbackHub, tmp_path: Path, table: tuple[str, ...]) -> None:
     server.add_repo("ann/scripts", files={"crawl_job.py": (ROOT / SCRIPT).read_bytes()})
     address = f"{server.url}/ann/scripts/resolve/main/crawl_job.py"
-    words = shlex.split(uv_line(Work(("--author", "ann"), STORE), address))
+    words = shlex.split(uv_line(Work((*table, "--author", "ann"), STORE), address))
     words.insert(5, "--dry-run")
     tool = Path(sys.executable).with_name(words[0])
     done = subprocess.run(
@@ -79,7 +92,7 @@ def test_hf_takes_the_line_for_uv(server: LoopbackHub, tmp_path: Path) -> None:
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
-    assert f"--store {STORE} -- --author ann" in said
+    assert " ".join(["--store", STORE, "--", *table, "--author", "ann"]) in said
     assert "@daily" in said
     assert "HF_TOKEN=***" in said
     assert TOKEN not in said

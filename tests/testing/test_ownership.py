@@ -105,6 +105,28 @@ def test_a_fine_grained_token_reads_private_files_only_if_it_says_so(served: Loo
         HfApi(endpoint=served.url, token="hf_talk").model_info("ann/private")
 
 
+def test_a_gated_repository_asks_a_fine_grained_token_for_its_scope(served: LoopbackHub) -> None:
+    served.add_repo("ann/gated", files={"a.txt": "a"}, gated="auto")
+    served.add_token("ann", "hf_talk", role="fineGrained", scopes=["write-discussions"])
+    with pytest.raises(errors.HfHubHTTPError, match="fine-grained token settings") as caught:
+        HfApi(endpoint=served.url, token="hf_talk").auth_check("ann/gated")
+    assert not isinstance(caught.value, errors.GatedRepoError)
+
+
+def test_people_are_told_from_organisations(ann: HfApi, served: LoopbackHub) -> None:
+    served.add_repo("alone/name", files={})
+    assert (ann.get_organization_overview("org").name, ann.get_organization_overview("org").num_models) == ("org", 1)
+    assert ann.get_organization_overview("alone").num_models == 1
+    assert ann.get_user_overview("ann").username == "ann"
+    for ask, name in (
+        (ann.get_organization_overview, "ann"),
+        (ann.get_organization_overview, "no"),
+        (ann.get_user_overview, "org"),
+    ):
+        with pytest.raises(errors.HfHubHTTPError, match="404"):
+            ask(name)
+
+
 def test_datasets_are_repositories_like_any_other(ann: HfApi, bob: HfApi, served: LoopbackHub, tmp_path: Path) -> None:
     made = ann.create_repo("org/name", repo_type="dataset")
     assert (made.repo_id, made.repo_type) == ("org/name", "dataset")
