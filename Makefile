@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test browser zoo fit bench-zoo bench-wild bench-sampling bench-hub demo-models fit zoo-data smoke-hub
+.PHONY: demo test browser zoo zoo-grown fit bench-zoo bench-wild bench-sampling bench-hub demo-models fit zoo-data smoke-hub
 
 demo: $(VENV)/.app  ## A Hub on loopback, a crawl, a trace, then the app on port 7860
 	$(BIN)/hub-lineage demo
@@ -23,8 +23,13 @@ WILD ?= ../shared/data/wild/waifu2x
 zoo: zoo-data $(VENV)/.test  ## The zoo, really trained: ten minutes on two idle cores, then kept
 	$(BIN)/python -m benchmarks.zoo --size full --out $(ZOO)
 
+zoo-grown: zoo-data $(VENV)/.test  ## The grown zoo and two more of its training split: an hour on two idle cores
+	$(BIN)/python -m benchmarks.zoo --size grown --out benchmarks/cache/grown
+	for seed in 11 12; do $(BIN)/python -m benchmarks.zoo --size grown-training --seed $$seed --out benchmarks/cache/grown-training-$$seed; done
+
 bench-zoo: zoo  ## What ships, on the zoo's test split; benchmarks/results/zoo.json
-	$(BIN)/python -m benchmarks.bench_zoo --zoo $(ZOO)
+	$(BIN)/python -m benchmarks.zoo --size testing --seed 31 --out benchmarks/cache/testing-31
+	$(BIN)/python -m benchmarks.bench_zoo --zoo $(ZOO) --strangers benchmarks/cache/testing-31
 
 bench-wild: $(VENV)/.test  ## Published networks with documented parents, from the folder WILD
 	$(BIN)/python -m benchmarks.bench_wild --data $(WILD)
@@ -33,14 +38,13 @@ bench-sampling: zoo  ## How many values a fingerprint needs: validation split
 	$(BIN)/python -m benchmarks.bench_sampling --zoo $(ZOO)
 
 bench-hub: zoo  ## The crawl, candidates from nothing, and cards, against a Hub on loopback
-	$(BIN)/python -m benchmarks.bench_hub
-	$(BIN)/python -m benchmarks.bench_candidates
-	$(BIN)/python -m benchmarks.bench_cards
+	$(BIN)/python -m benchmarks.bench_hub --zoo $(ZOO)
 
 fit: zoo  ## The judge that ships, anew: five more zoos to train on, then trees; half an hour
 	for seed in 1 2 3 4; do $(BIN)/python -m benchmarks.zoo --size training --seed $$seed --out benchmarks/cache/training-$$seed; done
 	$(BIN)/python -m benchmarks.zoo --size stars --seed 5 --out benchmarks/cache/stars-5
-	$(BIN)/python -m benchmarks.fit_judge --zoo $(ZOO) --more $(MORE)
+	$(BIN)/python -m benchmarks.zoo --size validating --seed 21 --out benchmarks/cache/validating-21
+	$(BIN)/python -m benchmarks.fit_judge --zoo $(ZOO) --more $(MORE) --validation benchmarks/cache/validating-21
 
 smoke-hub: $(VENV)/.app  ## For those with a network: a dozen public models whose ancestry is known
 	$(BIN)/python -m benchmarks.smoke_hub

@@ -1,5 +1,8 @@
 """How often the parent is among the candidates that a search finds on a Hub with nothing known: ``candidates.recall``.
 
+``candidates.recall_parts`` asks the same of sources of another architecture: of networks cut in depth, of towers lifted out
+of larger ones, and of adapters that name no base.
+
 ``python -m benchmarks.bench_candidates --zoo benchmarks/cache/zoo`` serves the zoo's validation split on loopback: models of
 a few authors, with the kind of network in ``config.json``, downloads drawn at random, names that tell nothing, and every
 other child silent about its parent. Each sampled child is searched for with an empty registry.
@@ -18,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import results_file
+from benchmarks.parts import PartCase, cases
 from benchmarks.results_file import Figure
 from benchmarks.zoo import ZooModel, load_truth
+from hub_lineage.candidates import sharing
 from hub_lineage.hub import Hub, parse_reference
-from hub_lineage.read import declared
+from hub_lineage.read import declared, mentioned
 from hub_lineage.search import Search, search
 from hub_lineage.testing import LoopbackHub
 from hub_lineage.trace import read_model
@@ -55,10 +60,17 @@ class Shelf:
         return np.array([self.names[str(child.parent)] in {model.id for model in found.models} for child, found in pairs])
 
     @contextmanager
-    def served(self) -> Iterator[Hub]:
-        """A Hub with all of them."""
+    def served(self, parts: Sequence[PartCase] = ()) -> Iterator[Hub]:
+        """A Hub with all of them, less what the parts take away and with what they add."""
+        gone = {case.gone for case in parts}
         with LoopbackHub() as loopback:
+            for case in parts:
+                for name, files in case.served.items():
+                    text = {"README.md": f"---\nlicense: mit\n---\n{case.card}"} if case.card and name == case.child else {}
+                    loopback.add_repo(name, files={**files, **text}, downloads=int(self.random.integers(MOST_DOWNLOADS)))
             for model in self.models:
+                if self.names[model.id] in gone:
+                    continue
                 told = model.parent in self.names and model.id not in self.silent
                 loopback.add_repo(
                     self.names[model.id],
@@ -77,8 +89,10 @@ def found_for(name: str, hub: Hub, budget: int) -> Search:
     """What a search finds for one child with nothing known, by what its repository says."""
     source = hub.open(parse_reference(name))
     subject = read_model(source)
-    said = declared.of_files(source)
-    return search(subject, source.card, said, hub=hub, store=None, budget=budget, read=read_model, tell=lambda *_: None)
+    said, links = declared.of_files(source), mentioned.models(source)
+    return search(
+        subject, source.card, said, hub=hub, store=None, budget=budget, read=read_model, suggested=links, tell=lambda *_: None
+    )
 
 
 def figures(zoo: Path, split: str, count: int, budget: int, seed: int = 0) -> list[Figure]:
@@ -98,6 +112,40 @@ def figures(zoo: Path, split: str, count: int, budget: int, seed: int = 0) -> li
         Figure("candidates.recall_small", float(shelf.hits(sample, thrifty).mean()), "share", note=f"by {SMALL_BUDGET} requests"),
         Figure("candidates.found", float(np.median([len(found.models) for found in results])), "models", note="median"),
         Figure("candidates.requests", float(np.median(spent)), "requests", f"<= {budget}", note=f"median; most {max(spent)}"),
+        *figures_of_parts(shelf, count // 3, budget),
+    ]
+
+
+def figures_of_parts(shelf: Shelf, count: int, budget: int) -> list[Figure]:
+    """The recall of sources of another architecture, and how often an unrelated network was said to share weights."""
+    made = cases(shelf.models, shelf.names, count)
+    roots = {shelf.names[model.id]: model.root for model in shelf.models}
+    hits: dict[str, list[bool]] = {}
+    claimed = compared = 0
+    with shelf.served(made) as hub:
+        for case in made:
+            found = found_for(case.child, hub, budget)
+            child = read_model(hub.open(parse_reference(case.child))).fingerprint
+            unlike = [model for model in found.models if model.fingerprint.architecture != child.architecture]
+            shared = {model.id for model, _ in sharing(child, unlike)[0]}
+            named = {fit.id for fit in found.fits} if case.kind == "adapter" else shared
+            hits.setdefault(case.kind, []).append(case.source in named)
+            strangers = {model.id for model in unlike if roots.get(model.id, case.root) != case.root}
+            compared, claimed = compared + len(strangers), claimed + len(strangers & shared)
+    every = [hit for kind in hits.values() for hit in kind]
+    words = {
+        "cut": "networks cut in depth",
+        "tower": "towers lifted out of larger networks",
+        "adapter": "adapters without a base",
+    }
+    note = f"{len(every)} children of another architecture than their source, with an empty registry; budget {budget}"
+    return [
+        Figure("candidates.recall_parts", float(np.mean(every)), "share", ">= .95", note=note),
+        *(
+            Figure(f"candidates.recall_{kind}", float(np.mean(found)), "share", note=f"{len(found)} {words[kind]}")
+            for kind, found in hits.items()
+        ),
+        Figure("candidates.parts_claimed", claimed / max(compared, 1), "share", "<= .001", note=f"of {compared} unrelated pairs"),
     ]
 
 

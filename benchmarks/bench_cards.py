@@ -1,7 +1,8 @@
 """``card.bytes_kept``: 100 shapes of README are edited, and every byte that was not ours to change must stay.
 
 The measure knows nothing of how the edit is made: it compares bytes before and after, reads both front matters with PyYAML,
-and edits a second time. Beside it: the same keys set by huggingface_hub's ``ModelCard``, which writes YAML anew.
+and edits a second time. Beside it: the same keys set by huggingface_hub's ``ModelCard``, which writes YAML anew. The row
+stands in ``benchmarks/results/hub.json``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from typing import Any, Final
 import yaml
 from huggingface_hub import ModelCard
 
-from benchmarks.results_file import Figure, write
+from benchmarks.results_file import Figure
 from hub_lineage import card
 from hub_lineage.errors import Unreadable
 
-COMMAND: Final = "python -m benchmarks.bench_cards"
 SEED: Final = 4
 SHAPES: Final = 100
 PARENT: Final = "org/parent-1.5B"
@@ -212,8 +212,8 @@ def baseline(shape: Shape) -> float:
     return count_kept(shape.kept, after.encode())[0] / shape.size if shape.size else 1.0
 
 
-def main() -> None:
-    """Measures and stores the row."""
+def figures() -> list[Figure]:
+    """The row; what isn't kept whole is printed."""
     made = shapes()
     scores = {shape.name: score(shape) for shape in made}
     for name, value in scores.items():
@@ -221,16 +221,19 @@ def main() -> None:
             print(f"{value:.4f}  {name}")
     client = [baseline(shape) for shape in made]
     refused = sum(is_refused(text) for text in REFUSED.values())
-    figure = Figure(
-        "card.bytes_kept",
-        sum(scores.values()) / len(scores),
-        "share",
-        ">= 1",
-        {"ModelCard of huggingface_hub": sum(client) / len(client)},
+    note = (
         f"{sum(value == 1 for value in scores.values())} of {len(scores)} shapes whole; "
-        f"{refused} of {len(REFUSED)} that can't be edited safely refused; the client keeps {sum(v == 1 for v in client)} whole",
+        f"{refused} of {len(REFUSED)} that can't be edited safely refused; "
+        f"the client keeps {sum(value == 1 for value in client)} whole"
     )
-    print(write("cards", COMMAND, [figure]).read_text())
+    kept, beside = sum(scores.values()) / len(scores), {"ModelCard of huggingface_hub": sum(client) / len(client)}
+    return [Figure("card.bytes_kept", kept, "share", ">= 1", beside, note)]
+
+
+def main() -> None:
+    """Measures and prints; ``benchmarks.bench_hub`` stores the row."""
+    for figure in figures():
+        print(f"{figure.id}: {figure.value:.6g} {figure.bar} {dict(figure.baselines)} {figure.note}")
 
 
 if __name__ == "__main__":

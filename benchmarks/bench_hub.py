@@ -1,4 +1,4 @@
-"""What a crawl costs and how it bears being hurt, on a loopback Hub; ``--quick`` for a check that stores nothing.
+"""All that is shown against a loopback Hub: crawls, candidates from nothing, cards; ``--quick`` for a check that stores nothing.
 
 The Hub is served by this process; each crawl runs in a process of its own, whose CPU time alone is counted.
 """
@@ -15,18 +15,21 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
+from benchmarks import bench_candidates, bench_cards
 from benchmarks.read_cost import SHAPES
-from benchmarks.results_file import RESULTS, Figure, write
+from benchmarks.results_file import Figure, write
 from hub_lineage.errors import RegistryError
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Registry
@@ -37,12 +40,14 @@ from hub_lineage.testing.models import llama_shapes, sparse_model
 from hub_lineage.trace import read_model
 
 COMMAND = "python -m benchmarks.bench_hub"
-PREFIX = "crawl."
 ROUND_TRIP = 0.05
+BUDGET = 200  # requests for candidates
 WINDOW, HUB_WINDOW = 10.0, 300.0
 TIERS = {"free token": (1000, 5000), "PRO": (2500, 12000)}  # calls of the API and of the resolver in five minutes
 SPARSE_EVERY = 20
 DISTINCT = 50
+LARGE = llama_shapes(layers=4, hidden=512, inner=1376, vocabulary=8000)
+FIRST_DAY, EVERY = datetime(2024, 1, 1, tzinfo=timezone.utc), timedelta(hours=4)  # when models are made: one after another
 _RESOLVED = re.compile(r"^/([^/]+/[^/]+)/resolve/")
 
 CRAWLER = """
@@ -76,9 +81,10 @@ class Size:
     kills: int = 20
     windows: int = 5
     downloads: int = 100
+    children: int = 60
 
 
-QUICK = Size(models=200, changed=10, kills=3, windows=2, downloads=20)
+QUICK = Size(models=400, changed=20, kills=3, windows=2, downloads=20, children=6)
 
 
 def fill(hub: LoopbackHub, count: int, folder: Path) -> list[str]:
@@ -88,12 +94,12 @@ def fill(hub: LoopbackHub, count: int, folder: Path) -> list[str]:
         save({name: generator.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}) for _ in range(DISTINCT)
     ]
     small = [blob_of("model.safetensors", content) for content in weights]
-    sparse_model(folder, llama_shapes(layers=4, hidden=512, inner=1376, vocabulary=8000), shards=2)
+    sparse_model(folder, LARGE, shards=2)
     large: dict[str, Blob] = {file.name: blob_of(file.name, file) for file in sorted(folder.iterdir())}
     names = [f"org{k % 40}/model-{k:04}" for k in range(count)]
     for k, name in enumerate(names):
         files = large if k % SPARSE_EVERY == 0 else {"model.safetensors": small[k % DISTINCT]}
-        hub.add_repo(name, files=files, card={"license": "mit"}, downloads=count - k)
+        hub.add_repo(name, files=files, card={"license": "mit"}, downloads=count - k, created_at=FIRST_DAY + k * EVERY)
     return names
 
 
@@ -149,7 +155,7 @@ def limit_share(size: Size) -> Figure:
 
 
 def without_limits(size: Size) -> list[Figure]:
-    """One crawl of everything, a loop of downloads beside it, and a second crawl after some models changed."""
+    """One crawl of everything, a loop of downloads beside it, and further crawls after some models changed."""
     with served(size) as (hub, names, folder):
         first = finished(start(CRAWLER, hub.url, str(folder / "registry")))
         if first["added"] != size.models:
@@ -157,10 +163,7 @@ def without_limits(size: Size) -> list[Figure]:
         resolved = Counter(match[1] for record in hub.requests if (match := _RESOLVED.match(record.path)))
         read, whole = bytes_a_model(hub, names[: size.downloads])
         downloads = finished(start(DOWNLOADER, hub.url, str(folder)), json.dumps(names[: size.downloads]))
-        generator = random.Random(0)
-        for k, name in enumerate(generator.sample(names, size.changed)):
-            change(hub, name, k, weights=k % 2 == 0)
-        again = finished(start(CRAWLER, hub.url, str(folder / "registry")))
+        again = {share: changed_and_crawled(hub, names, folder, size, share) for share in (0.0, 0.5, 1.0)}
     calls = statistics.median(resolved[name] for name in names)
     loop = "loop over snapshot_download"
     rate, loop_rate = size.models / first["cpu"], size.downloads / downloads["cpu"]
@@ -169,24 +172,51 @@ def without_limits(size: Size) -> list[Figure]:
         Figure("crawl.bytes", read, "bytes a model", "<= 3e5", {loop: whole}, "median, what the API says included"),
         Figure(
             "crawl.incremental_share",
-            again["requests"] / first["requests"],
+            again[1.0] / first["requests"],
             "share",
             "<= .05",
-            note=f"{size.changed} of {size.models} changed, half of them in their weights: "
-            f"{again['requests']} requests, {first['requests']} the first time",
+            {
+                "half of them in their weights": again[0.5] / first["requests"],
+                "none, but in texts": again[0.0] / first["requests"],
+            },
+            f"{size.changed} of {size.models} changed, all of them in their weights: "
+            f"{again[1.0]} requests, {first['requests']} the first time",
         ),
         Figure("crawl.models_per_cpu_second", rate, "models/s", ">= 15", {loop: loop_rate}, "the client's CPU time"),
     ]
 
 
-def change(hub: LoopbackHub, name: str, seed: int, *, weights: bool) -> None:
-    """A new commit: of the weights, where they are small enough to be written here, or of a text."""
+def changed_and_crawled(hub: LoopbackHub, names: list[str], folder: Path, size: Size, share: float) -> int:
+    """The requests of a crawl after some models changed, drawn so that large ones are among them as often as among all.
+
+    So large a share of the small and of the large ones changed in their weights, the others in a text.
+    """
+    generator = random.Random(f"{share}")
+    large = [name for k, name in enumerate(names) if k % SPARSE_EVERY == 0]
+    small = [name for k, name in enumerate(names) if k % SPARSE_EVERY]
+    drawn = {"large": generator.sample(large, size.changed // SPARSE_EVERY)}
+    drawn["small"] = generator.sample(small, size.changed - len(drawn["large"]))
+    for group in drawn.values():
+        for k, name in enumerate(group):
+            change(hub, name, folder, weights=k < share * len(group))
+    again = finished(start(CRAWLER, hub.url, str(folder / "registry")))
+    if (again["added"], again["failed"]) != (size.changed, 0):
+        raise RuntimeError(f"the crawl added {again['added']} of {size.changed} and failed at {again['failed']}")
+    return int(again["requests"])
+
+
+def change(hub: LoopbackHub, name: str, folder: Path, *, weights: bool) -> None:
+    """A new commit, now: other weights of the same shapes, or a text."""
     repository = hub.repository(name)
+    files: dict[str, Any] = {"notes.txt": f"changed {len(repository.commits)}"}
     if weights and "model.safetensors" in repository.at("main").files:
-        tensors = {key: np.random.default_rng(seed).normal(size=shape).astype(np.float32) for key, shape in SHAPES.items()}
-        repository.commit({"model.safetensors": save(tensors)})
-    else:
-        repository.commit({"notes.txt": f"changed {seed}"})
+        generator = np.random.default_rng(zlib.crc32(name.encode()))
+        tensors = {key: generator.normal(size=shape).astype(np.float32) for key, shape in SHAPES.items()}
+        files = {"model.safetensors": save(tensors)}
+    elif weights:
+        made = sparse_model(folder / "changed" / name, LARGE, shards=2, seed=zlib.crc32(name.encode()))
+        files = {file.name: file for file in made.iterdir()}
+    repository.commit(files, date=datetime.now(timezone.utc))
 
 
 def bytes_a_model(hub: LoopbackHub, names: list[str]) -> tuple[float, float]:
@@ -235,25 +265,24 @@ def stored(folder: Path) -> dict[str, str | None]:
         return {}
 
 
-def others() -> list[Figure]:
-    """The rows of the same file that other benchmarks made."""
-    path = RESULTS / "hub.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
-    names = Figure.__dataclass_fields__
-    return [Figure(**{name: row[name] for name in names}) for row in rows if not row["id"].startswith(PREFIX)]
-
-
 def main() -> None:
     """Measures, prints, and stores the rows unless it was only a check."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of everything, nothing stored")
-    quick = parser.parse_args().quick
-    size = QUICK if quick else Size()
-    figures = [*without_limits(size), kills_lost(size), limit_share(size)]
+    parser.add_argument("--quick", action="store_true", help="a fifth of everything at the most, nothing stored")
+    parser.add_argument("--zoo", type=Path, default=Path("benchmarks/cache/zoo"))
+    options = parser.parse_args()
+    size = QUICK if options.quick else Size()
+    figures = [
+        *without_limits(size),
+        kills_lost(size),
+        limit_share(size),
+        *bench_cards.figures(),
+        *bench_candidates.figures(options.zoo, "validation", size.children, BUDGET),
+    ]
     for figure in figures:
         print(f"{figure.id:30} {figure.value:12.4g}  {figure.bar:8} {dict(figure.baselines)} {figure.note}")
-    if not quick:
-        write("hub", COMMAND, [*figures, *others()])
+    if not options.quick:
+        write("hub", COMMAND, figures)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def thinned(family: Family, size: int, run: int) -> Family:
     """The family with about ``size`` sampled values a model in runs of ``run``, shared over tensors by their lengths."""
     total = sum(tensor.shape[1] for tensor in family.raw)
     kept = tuple(tensor[:, _places(tensor.shape[1], max(8, size * tensor.shape[1] // total), run)] for tensor in family.raw)
-    return Family(kept, family.storage, family.kernels)
+    return replace(family, raw=kept)
 
 
 def _places(length: int, wanted: int, run: int) -> NDArray[np.intp]:

@@ -191,7 +191,7 @@ class Lance:
 def kernels(folder: Path, query: Batch) -> dict[str, Callable[[], object]]:
     """Ways to score the same file: numpy as the store does it, numpy's own conversion, and usearch where it is installed."""
     with Registry.open(folder) as registry, registry._snapshot() as connection:  # noqa: SLF001 - the parts are measured alone
-        number = registry._architecture(connection, query.models[0].fingerprint)  # noqa: SLF001 - likewise
+        number = registry._kind(connection, query.models[0].fingerprint.architecture, query.models[0].fingerprint.scheme)  # noqa: SLF001 - likewise
         parts = vectors.runs(connection, number or 0)
     path, asked = folder / SHORT, query.rows[0].astype(np.float32)
     file = np.memmap(path, "<f2", "r").reshape(-1, vectors.WIDTH)

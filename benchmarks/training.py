@@ -24,21 +24,21 @@ FOLDS = 5
 class Measured:
     """One family measured: cues by name [K, K], labels [K, K], the root it comes from.
 
-    ``open`` [K, K] marks a later revision of a child's true parent, which is neither right nor wrong to name: such pairs
-    are left out of fitting and calibration. What is measured on the zoo counts them as wrong all the same.
+    ``later`` [K, K] marks a later revision of a child's true parent, which isn't the parent and can hardly be told from it:
+    :attr:`Setting.later` says how much such pairs weigh in fitting. Whatever is measured counts them as wrong.
     """
 
     cues: dict[str, Matrix]
     label: Matrix
     root: str
-    open: NDArray[np.bool_]
+    later: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.label)
 
     def renamed(self, zoo: str) -> Measured:
         """The family with its root told apart from those of other zoos."""
-        return Measured(self.cues, self.label, f"{zoo}/{self.root}", self.open)
+        return Measured(self.cues, self.label, f"{zoo}/{self.root}", self.later)
 
 
 def measured(found: Sequence[Crowd], revisions: Mapping[str, str], kin_cosine: float, times: int, seed: int) -> list[Measured]:
@@ -79,14 +79,24 @@ def _without_clones(crowd: Crowd, first: NDArray[np.intp]) -> Crowd:
     return merged.only(np.unique(first))
 
 
-def rows(families: Sequence[Measured], tables: Sequence[Matrix]) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
-    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other."""
-    keep = [~(np.eye(len(family), dtype=bool) | family.open).reshape(-1) for family in families]
+def rows(families: Sequence[Measured], tables: Sequence[Matrix], later: float) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
+    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other.
+
+    Pairs with a later revision of the parent weigh ``later`` times as much, and at 0 are left out.
+    """
+    weights = [_weights(family, later) for family in families]
+    keep = [each > 0 for each in weights]
     x = np.concatenate([t[k] for t, k in zip(tables, keep, strict=True)])
     y = np.concatenate([f.label.reshape(-1)[k] for f, k in zip(families, keep, strict=True)])
-    weight = np.concatenate([np.full(k.sum(), 1.0 / np.sqrt(len(f) - 1)) for f, k in zip(families, keep, strict=True)])
+    weight = np.concatenate([w[k] for w, k in zip(weights, keep, strict=True)])
     root = np.concatenate([np.full(k.sum(), f.root) for f, k in zip(families, keep, strict=True)])
     return x, y, weight, root
+
+
+def _weights(family: Measured, later: float) -> Matrix:
+    weights: Matrix = np.where(family.later, later, 1.0) / np.sqrt(len(family) - 1)
+    np.fill_diagonal(weights, 0.0)
+    return weights.ravel()
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,7 @@ class Setting:
     rounds: int = 150
     rate: float = 0.06
     samples: int = 40  # pairs that a leaf holds at the least
+    later: float = 1.0  # how much a later revision of the parent weighs as a wrong answer
 
 
 def fit_trees(x: Matrix, y: Matrix, weight: Matrix, setting: Setting, seed: int) -> HistGradientBoostingClassifier:
@@ -152,7 +163,7 @@ def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boos
     """Both rounds; the second is fitted on what the first says of roots that it was not fitted on."""
     names = tuple(families[0].cues)
     tables = [table(family.cues, names) for family in families]
-    x, y, weight, root = rows(families, tables)
+    x, y, weight, root = rows(families, tables, setting.later)
     unseen: dict[str, boosting.Trees] = {}
     for inside, outside in GroupKFold(FOLDS).split(x, y, root):
         part = exported(fit_trees(x[inside], y[inside], weight[inside], setting, seed), names)
@@ -162,7 +173,7 @@ def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boos
         first = unseen[family.root].log_odds(told).reshape(len(family), len(family))
         both.append(family.cues | context(family.cues, first))
     second_names = tuple(both[0])
-    x2, y2, weight2, _ = rows(families, [table(cues, second_names) for cues in both])
+    x2, y2, weight2, _ = rows(families, [table(cues, second_names) for cues in both], setting.later)
     first_trees = exported(fit_trees(x, y, weight, setting, seed), names)
     second_trees = exported(fit_trees(x2, y2, weight2, setting, seed), second_names)
     return first_trees, second_trees

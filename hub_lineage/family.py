@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,16 +14,26 @@ from hub_lineage.fingerprint import standardised, values
 from hub_lineage.types import Fingerprint, Floats
 
 Matrix = NDArray[np.float64]
-_SURE = 0.3  # a correlation that no unrelated pair of tensors reaches by chance, even the best of dozens
+Shape = tuple[int, ...]
+Rows = Sequence[tuple[Shape, Floats]]
+_SURE = 0.3  # a correlation that no unrelated pair of long tensors reaches by chance, even the best of dozens
+_CHANCE = 5.5  # standard deviations that the best of a quarter of a million unrelated pairs stays below
+_EQUAL = np.float32(1 - 1e-6)
+_NOBODY = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """K models of one scheme and architecture key; row k of every array is model k."""
+    """K models of one scheme and architecture key; row k of every array is model k.
 
-    raw: tuple[Floats, ...]  # one array a sampled tensor, shape [K, n]
+    ``raw`` holds the weights and ``vectors`` the gains and biases that all models have, one array a sampled tensor.
+    """
+
+    raw: tuple[Floats, ...]  # shapes [K, n]
     storage: tuple[str, ...]  # the dtype in which each model stores most of its values
     kernels: tuple[int, ...]  # values a convolution kernel holds in each tensor; 1 for matrices
+    vectors: tuple[Floats, ...] = ()  # shapes [K, n]
+    labels: tuple[str, ...] = ()  # what the first model calls the tensors of ``raw``
 
     def __len__(self) -> int:
         return len(self.storage)
@@ -30,7 +41,8 @@ class Family:
     def only(self, members: NDArray[np.intp]) -> Family:
         """The family of some of its models, in the order given."""
         storage = tuple(self.storage[int(k)] for k in members)
-        part = Family(tuple(tensor[members] for tensor in self.raw), storage, self.kernels)
+        raw, vectors = (tuple(tensor[members] for tensor in kind) for kind in (self.raw, self.vectors))
+        part = Family(raw, storage, self.kernels, vectors, self.labels)
         part.__dict__["grams"] = self.grams[:, members[:, None], members[None, :]]  # a part of what is there, not made anew
         return part
 
@@ -84,17 +96,56 @@ class Family:
 def gather(fingerprints: Sequence[Fingerprint]) -> Family:
     """The family of fingerprints that share a scheme and an architecture key, tensors matched within each shape.
 
+    Names decide the order in a fingerprint, and names lie: where the tensors of a shape clearly belong to one another in
+    another order, that order is taken. Of shapes that were sampled in part, what then has no clear partner in one model
+    is left out of the whole family; so is a vector that a model lacks.
+
     Raises:
         ValueError: the fingerprints can't be compared.
     """
     if len({(f.scheme, f.architecture) for f in fingerprints}) != 1:
         raise ValueError("fingerprints of several schemes or architectures can't be compared")
-    rows = [[values(sample) for sample in fingerprint.samples] for fingerprint in fingerprints]
-    shapes = [sample.shape for sample in fingerprints[0].samples]
-    rows = [rows[0], *(_matched(rows[0], row, shapes) for row in rows[1:])]
-    raw = tuple(np.stack(column) for column in zip(*rows, strict=True))
-    kernels = tuple(int(np.prod(shape[2:], dtype=np.int64)) for shape in shapes)
-    return Family(raw, tuple(f.dtype for f in fingerprints), kernels)
+    first, partial = fingerprints[0], {shape for f in fingerprints for shape in f.partial}
+    weights = len(first.samples)
+    rows = [[(sample.shape, values(sample)) for sample in (*f.samples, *f.vectors)] for f in fingerprints]
+    orders = [list(range(len(rows[0]))), *(_order(rows[0], row, partial) for row in rows[1:])]
+    shared = [t for t in range(len(rows[0])) if all(order[t] != _NOBODY for order in orders)]
+    kept = [t for t in shared if t < weights]
+    if not kept:  # nothing is clear at all: the order that names give is as good as any
+        kept, orders = list(range(weights)), [list(range(weights)) + order[weights:] for order in orders]
+
+    def stacked(places: Iterable[int]) -> tuple[Floats, ...]:
+        return tuple(np.stack([row[order[t]][1] for row, order in zip(rows, orders, strict=True)]) for t in places)
+
+    return Family(
+        stacked(kept),
+        tuple(f.dtype for f in fingerprints),
+        tuple(math.prod(first.samples[t].shape[2:]) for t in kept),
+        stacked(t for t in shared if t >= weights),
+        tuple(first.samples[t].label for t in kept),
+    )
+
+
+def likeness(one: Sequence[Floats], other: Sequence[Floats]) -> Floats:
+    """Correlations of all pairs of tensors of one length by Fisher's transformation, shape [len(one), len(other)]."""
+    first, second = (np.stack([standardised(sampled) for sampled in side]) for side in (one, other))
+    transformed: Floats = np.arctanh(np.clip(first @ second.T / first.shape[1], -_EQUAL, _EQUAL))
+    return transformed
+
+
+def clear_pairs(likeness: Floats, length: int) -> list[tuple[int, int]]:
+    """The pairs that are each other's likest by far, more than chance or a likeness of all tensors explains.
+
+    ``length`` is the number of values in a tensor; of short ones more likeness is wanted.
+    """
+    sure = max(_SURE, _CHANCE / math.sqrt(max(length - 3, 1)))
+    found = []
+    for i, j in enumerate(likeness.argmax(axis=1).tolist()):
+        if int(likeness[:, j].argmax()) == i:
+            others = np.concatenate([np.delete(likeness[i], j), np.delete(likeness[:, j], i)])
+            if likeness[i, j] >= max(sure, others.max(initial=0.0) + sure / 2):
+                found.append((i, j))
+    return found
 
 
 def ranks(figures: Matrix) -> Matrix:
@@ -110,34 +161,55 @@ def _gram(tensor: Floats) -> Matrix:
     return product
 
 
-def _matched(reference: Sequence[Floats], row: list[Floats], shapes: Sequence[tuple[int, ...]]) -> list[Floats]:
-    """The row with the tensors of each shape in the order in which they resemble the reference's.
+def _order(reference: Rows, row: Rows, partial: Collection[Shape]) -> list[int]:
+    """For each tensor of the reference the place of its partner in the row, or ``_NOBODY``."""
+    found: dict[tuple[Shape, int], tuple[list[int], list[int]]] = {}
+    for side, tensors in enumerate((reference, row)):
+        for place, (shape, sampled) in enumerate(tensors):
+            found.setdefault((shape, len(sampled)), ([], []))[side].append(place)
+    groups = [
+        _Group([reference[i][1] for i in mine], [row[i][1] for i in theirs], mine, theirs, shape in partial)
+        for (shape, _), (mine, theirs) in found.items()
+        if mine and theirs
+    ]
+    names_lie = any(group.is_reordered for group in groups)
+    order = [_NOBODY] * len(reference)
+    for group in groups:
+        for one, other in group.pairs(names_lie):
+            order[group.mine[one]] = group.theirs[other]
+    return order
 
-    Names decide the order in a fingerprint, and names lie: where the tensors of a shape clearly belong to one another
-    in another order, that order is taken.
-    """
-    groups: dict[tuple[tuple[int, ...], int], list[int]] = {}
-    for place, shape in enumerate(shapes):
-        groups.setdefault((shape, len(reference[place])), []).append(place)
-    matched = list(row)
-    for places in groups.values():
-        if len(places) > 1:
-            for place, found in zip(places, _assignment(reference, row, places), strict=True):
-                matched[place] = row[found]
-    return matched
 
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """The tensors of one shape in the reference and in another model, with their places there."""
 
-def _assignment(reference: Sequence[Floats], row: Sequence[Floats], places: list[int]) -> list[int]:
-    one = np.stack([standardised(reference[place]) for place in places])
-    other = np.stack([standardised(row[place]) for place in places])
-    likeness = one @ other.T / one.shape[1]
-    if np.all(likeness.diagonal() >= likeness.max(axis=1) - 1e-6) or likeness.max() < _SURE:
-        return places
-    order = list(range(len(places)))
-    best = _greedy(likeness)
-    if likeness[order, best].sum() > likeness.diagonal().sum() + _SURE:
-        order = best
-    return [places[i] for i in order]
+    reference: Sequence[Floats]
+    row: Sequence[Floats]
+    mine: Sequence[int]
+    theirs: Sequence[int]
+    partial: bool  # others of this shape were not sampled
+
+    @cached_property
+    def likeness(self) -> Floats:
+        """Of all pairs, shape [mine, theirs]."""
+        return likeness(self.reference, self.row)
+
+    @cached_property
+    def clear(self) -> list[tuple[int, int]]:
+        """The pairs that surely belong together."""
+        return clear_pairs(self.likeness, len(self.reference[0]))
+
+    @property
+    def is_reordered(self) -> bool:
+        """Whether two tensors or more clearly belong elsewhere than the order says; one alone can't change places."""
+        return len(self.mine) == len(self.theirs) > 1 and sum(i != j for i, j in self.clear) > 1
+
+    def pairs(self, names_lie: bool) -> list[tuple[int, int]]:
+        """Who belongs to whom: by order, by likeness where that shows another, or clear pairs alone where neither may do."""
+        if len(self.mine) != len(self.theirs) or (names_lie and self.partial):
+            return self.clear
+        return list(enumerate(_greedy(self.likeness) if self.is_reordered else range(len(self.mine))))
 
 
 def _greedy(likeness: Floats) -> list[int]:

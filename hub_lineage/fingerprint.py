@@ -1,36 +1,51 @@
 """Weights to a fingerprint: which values are sampled, how they are stored, how short ones are made.
 
-The scheme ``hl1``: at most :data:`RUNS` runs of at most :data:`RUN_LENGTH` neighbouring values each, spread over the
-body's tensors and over depth. Where a run lies depends on the tensor's shape alone, so that file names, shards, storage
-dtypes and tensor names don't matter. ``docs/method.md`` shows how size and sampling were chosen.
+The scheme ``hl2``: about :data:`RUNS` runs of at most :data:`RUN_LENGTH` neighbouring values each, spread over the body's
+tensors and over depth. Where a run lies depends on the tensor's shape alone, so that file names, shards, storage dtypes
+and tensor names don't matter, and that tensors of one shape can be compared across architectures. ``docs/method.md``
+shows how size and sampling were chosen.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
+from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import replace
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hub_lineage import tensors as shapes
 from hub_lineage.errors import BadWeights, NoWeights
 from hub_lineage.read import dtypes
 from hub_lineage.read.remembered import Remembered
 from hub_lineage.read.safetensors import read_index
-from hub_lineage.tensors import architecture_key, body
-from hub_lineage.types import ByteRange, Fingerprint, Floats, Sample, Source, Tensor
+from hub_lineage.types import Block, ByteRange, Fingerprint, Floats, Sample, Source, Tensor
 
-SCHEME = "hl1"
+SCHEME = "hl2"
 RUNS = 64
 """Runs of values in a fingerprint; on the Hub each may cost a request."""
 RUN_LENGTH = 1024
 SHORT_LENGTH = 1024
+VECTORS = 8
+"""Runs of a large network that go to its vectors; a small one, which is read in a few requests, has many more beside."""
+SMALL_VECTORS = 48
+SMALL = 1_000_000
+"""Weights of a network that counts as small."""
+MOST_WHOLE = 512
+"""The commonest shape of a network is sampled whole up to so many tensors, where no other is."""
 _PACKED = 8  # runs start at multiples of 8 values, so that packed dtypes start on whole bytes
+_GOLDEN = (math.sqrt(5) - 1) / 2
 _LARGEST = np.float32(1e8)  # no weight comes near; sums of fourth powers stay below what float32 holds
-_MAGIC = b"HLFP\x01"
+_MAGIC = b"HLFP"
+_VERSION = 2
+
+Chosen = list[tuple[Tensor, int]]
 
 
 def read_fingerprint(source: Source) -> Fingerprint:
@@ -42,62 +57,102 @@ def read_fingerprint(source: Source) -> Fingerprint:
     """
     source = Remembered(source)
     tensors = read_index(source)
-    weights = body(tensors)
-    if not weights:
+    body, vectors = shapes.body(tensors), shapes.vectors(tensors)
+    if not body:
         raise NoWeights(
             "The weights hold no matrix of floating-point numbers to compare.",
             "Quantised and packed formats are not read yet; look for the unquantised version.",
         )
-    chosen = choose(weights)
+    weights, beside = choose(body, vectors)
+    samples = _sampled(source, [*weights, *beside])
+    return Fingerprint(
+        SCHEME,
+        shapes.architecture_key(body),
+        sum(t.elements for t in tensors),
+        samples[: len(weights)],
+        samples[len(weights) :],
+        _blocks(tensors, body, weights),
+        _partial([*body, *vectors], [*weights, *beside]),
+    )
+
+
+def sampled_ranges(tensors: Sequence[Tensor]) -> list[ByteRange]:
+    """The bytes that a fingerprint of these tensors is made of."""
+    weights, beside = choose(shapes.body(tensors), shapes.vectors(tensors))
+    return [_byte_range(tensor, *run) for tensor, count in (*weights, *beside) for run in runs_of(tensor.shape, count)]
+
+
+def choose(body: Sequence[Tensor], vectors: Sequence[Tensor] = ()) -> tuple[Chosen, Chosen]:
+    """The weights and the vectors to sample with the number of runs each gets, in canonical order.
+
+    What is chosen depends on shapes alone, as far as that can be: all tensors of a shape or, where a network has too
+    many, those that stand evenly spread in canonical order. Where there are fewer tensors than runs, every one gets a run
+    and the larger ones get the rest.
+    """
+    total = sum(tensor.elements for tensor in body)
+    small = total <= SMALL
+    runs, most_vectors = (RUNS, SMALL_VECTORS) if small else (RUNS - VECTORS, VECTORS)
+    beside = [(vector, 1) for vector in _spread(vectors, most_vectors, 0)]
+    if len(body) > runs:
+        return [(tensor, 1) for tensor in _spread(body, runs, MOST_WHOLE)], beside
+    spare = runs - len(body)
+    return [(tensor, 1 + spare * tensor.elements // total) for tensor in body], beside
+
+
+def _spread(tensors: Sequence[Tensor], most: int, most_whole: int) -> list[Tensor]:
+    """Whole groups of one shape as far as ``most`` goes, the largest tensors first; the rest evenly from other groups.
+
+    Only whole groups can be told whatever the names say. Where none is so small, the smallest is taken all the same, up
+    to ``most_whole`` tensors.
+    """
+    groups = [list(group) for _, group in groupby(tensors, key=lambda tensor: tensor.shape)]
+    left, whole = most, set[tuple[int, ...]]()
+    for group in sorted(groups, key=lambda group: (-group[0].elements, len(group), group[0].shape)):
+        if len(group) <= left:
+            whole.add(group[0].shape)
+            left -= len(group)
+    if not whole and groups:
+        least = min(groups, key=lambda group: (len(group), group[0].shape))
+        if len(least) <= most_whole:
+            whole.add(least[0].shape)
+            left = max(0, left - len(least))
+    rest = [place for place, tensor in enumerate(tensors) if tensor.shape not in whole]
+    evenly = {rest[place] for place in _places(len(rest), min(left, len(rest)))}
+    return [tensor for place, tensor in enumerate(tensors) if tensor.shape in whole or place in evenly]
+
+
+def _places(count: int, wanted: int) -> list[int]:
+    """``wanted`` of so many places: one in each of equal parts, where in it by the golden ratio, so that no period is met."""
+    ends = [part * count // wanted for part in range(wanted + 1)] if wanted else [0]
+    return [start + int((i * _GOLDEN % 1) * (stop - start)) for i, (start, stop) in enumerate(pairwise(ends))]
+
+
+def runs_of(shape: tuple[int, ...], count: int) -> list[tuple[int, int]]:
+    """Where ``count`` runs lie in a tensor of that shape: ``first <= i < last``, none over another.
+
+    A tensor no longer than the runs together is taken whole. Otherwise run i lies at a place that shape and i decide: a
+    golden-ratio sequence over the slots of a run's length, which keeps any number of runs well spread.
+    """
+    elements = math.prod(shape)
+    if elements <= count * RUN_LENGTH:
+        return [(0, elements)]
+    drawn = int.from_bytes(hashlib.sha256(f"{SCHEME}:{shape}".encode()).digest()[:8], "little")
+    slots, over = divmod(elements, RUN_LENGTH)
+    offset = drawn % (over + 1) // _PACKED * _PACKED
+    step = round(slots * _GOLDEN)
+    while math.gcd(step, slots) != 1:
+        step += 1
+    starts = [offset + (drawn + i * step) % slots * RUN_LENGTH for i in range(count)]
+    return [(start, start + RUN_LENGTH) for start in starts]
+
+
+def _sampled(source: Source, chosen: Chosen) -> tuple[Sample, ...]:
     runs = [(tensor, run) for tensor, count in chosen for run in runs_of(tensor.shape, count)]
     parts = source.read([_byte_range(tensor, first, last) for tensor, (first, last) in runs])
     samples = []
     for tensor, group in groupby(zip(runs, parts, strict=True), key=lambda item: item[0][0]):
-        raw = b"".join(part for _, part in group)
-        samples.append(Sample(tensor.shape, tensor.dtype, raw, tensor.name))
-    return Fingerprint(SCHEME, architecture_key(weights), sum(t.elements for t in tensors), tuple(samples))
-
-
-def choose(weights: Sequence[Tensor]) -> list[tuple[Tensor, int]]:
-    """The tensors to sample with the number of runs each gets, in canonical order.
-
-    Where there are more tensors than runs, each shape gets its share and the share is spread evenly over depth; where
-    there are fewer, every tensor gets one and the larger ones get the rest.
-    """
-    if len(weights) > RUNS:
-        return [(tensor, 1) for tensor in _spread_over_depth(weights)]
-    total = sum(tensor.elements for tensor in weights)
-    spare = RUNS - len(weights)
-    return [(tensor, 1 + spare * tensor.elements // total) for tensor in weights]
-
-
-def _spread_over_depth(weights: Sequence[Tensor]) -> list[Tensor]:
-    groups = [list(group) for _, group in groupby(weights, key=lambda tensor: tensor.shape)]
-    if len(groups) > RUNS:  # an odd network: one tensor of each of the commonest shapes
-        groups = sorted(groups, key=len, reverse=True)[:RUNS]
-    chosen: list[Tensor] = []
-    for group in groups:
-        share = max(1, RUNS * len(group) // len(weights))
-        chosen += [group[(2 * i + 1) * len(group) // (2 * share)] for i in range(share)]
-    return [chosen[i * len(chosen) // RUNS] for i in range(RUNS)] if len(chosen) > RUNS else chosen
-
-
-def runs_of(shape: tuple[int, ...], count: int) -> list[tuple[int, int]]:
-    """Where ``count`` runs lie in a tensor of that shape: ``first <= i < last`` in storage order, apart and ascending.
-
-    A tensor no longer than the runs together is taken whole. Otherwise it is cut into ``count`` equal parts and a run
-    stands in each at a place drawn from a hash of the shape.
-    """
-    elements = int(np.prod(shape, dtype=np.int64))
-    if elements <= count * RUN_LENGTH:
-        return [(0, elements)]
-    part = elements // count
-    starts = []
-    for i in range(count):
-        drawn = hashlib.sha256(f"{SCHEME}:{shape}:{i}".encode()).digest()
-        start = i * part + int.from_bytes(drawn[:8], "little") % (part - RUN_LENGTH + 1)
-        starts.append(start - start % _PACKED)
-    return [(start, start + RUN_LENGTH) for start in starts]
+        samples.append(Sample(tensor.shape, tensor.dtype, b"".join(part for _, part in group), tensor.name))
+    return tuple(samples)
 
 
 def _byte_range(tensor: Tensor, first: int, last: int) -> ByteRange:
@@ -105,10 +160,38 @@ def _byte_range(tensor: Tensor, first: int, last: int) -> ByteRange:
     return ByteRange(tensor.path, tensor.start + start, tensor.start + stop)
 
 
+def _blocks(tensors: Sequence[Tensor], body: Sequence[Tensor], chosen: Chosen) -> tuple[Block, ...]:
+    """The kinds of depth block, each with the places of the samples that were taken in it; an adapter's are its base's."""
+    changed = shapes.changed_by_adapter(tensors)
+    if changed:
+        return tuple(replace(block, samples=()) for block in shapes.block_keys(changed))
+    places = {tensor.name: place for place, (tensor, _) in enumerate(chosen)}
+    found = []
+    for block in shapes.block_keys(body):
+        names = [body[i].name for i in block.samples]
+        found.append(replace(block, samples=tuple(sorted(places[name] for name in names if name in places))))
+    return tuple(found)
+
+
+def _partial(tensors: Sequence[Tensor], chosen: Chosen) -> tuple[tuple[int, ...], ...]:
+    sampled = Counter(tensor.shape for tensor, _ in chosen)
+    there = Counter(tensor.shape for tensor in tensors)
+    return tuple(sorted(shape for shape, count in sampled.items() if count < there[shape]))
+
+
 def values(sample: Sample) -> Floats:
     """The sampled values as float32, shape [n]; what isn't finite, or is larger than any weight, counts as zero."""
     found = dtypes.decode(sample.dtype, sample.raw)
     return np.where(np.abs(found) < _LARGEST, found, np.float32(0.0))
+
+
+def first_run(sample: Sample) -> Floats:
+    """The values of a sample's first run, shape [n]: the same places in every tensor of that shape, in any network."""
+    found = values(sample)
+    if len(found) < math.prod(sample.shape):
+        return found[:RUN_LENGTH]
+    ((first, last),) = runs_of(sample.shape, 1)
+    return found[first:last]
 
 
 def short_vector(fingerprint: Fingerprint) -> NDArray[np.float16]:
@@ -121,6 +204,29 @@ def short_vector(fingerprint: Fingerprint) -> NDArray[np.float16]:
     places = np.arange(min(SHORT_LENGTH, len(scaled))) * len(scaled) // min(SHORT_LENGTH, len(scaled))
     vector = np.zeros(SHORT_LENGTH, dtype=np.float32)
     vector[: len(places)] = scaled[places]
+    return _unit(vector)
+
+
+def block_vector(fingerprint: Fingerprint, block: Block) -> NDArray[np.float16]:
+    """A fingerprint of 1,024 numbers for search by depth block, shape [1024], of unit norm.
+
+    It knows no places: the first runs of all tensors of a shape are summed, so that a network cut in depth is still near
+    its source, and shapes are told apart by signs drawn from each (as in a count sketch, Charikar et al. 2002).
+    """
+    total = np.zeros(SHORT_LENGTH, dtype=np.float32)
+    for place in block.samples:
+        sample = fingerprint.samples[place]
+        run = standardised(first_run(sample))
+        total[: len(run)] += run * _signs(sample.shape)[: len(run)]
+    return _unit(total)
+
+
+def _signs(shape: tuple[int, ...]) -> Floats:
+    drawn = hashlib.shake_256(f"{SCHEME}:{shape}:signs".encode()).digest(RUN_LENGTH // 8)
+    return np.unpackbits(np.frombuffer(drawn, np.uint8)).astype(np.float32) * 2 - 1
+
+
+def _unit(vector: Floats) -> NDArray[np.float16]:
     norm = float(np.linalg.norm(vector))
     return (vector / norm if norm > 0 else vector).astype(np.float16)
 
@@ -134,41 +240,65 @@ def standardised(sampled: Floats) -> Floats:
 
 def digest(fingerprint: Fingerprint) -> str:
     """A hash of a fingerprint's values that doesn't depend on the order or labels of its tensors: 32 hex digits."""
-    parts = sorted(hashlib.sha256(f"{s.shape}{s.dtype}".encode() + s.raw).digest() for s in fingerprint.samples)
+    sampled = (*fingerprint.samples, *fingerprint.vectors)
+    parts = sorted(hashlib.sha256(f"{s.shape}{s.dtype}".encode() + s.raw).digest() for s in sampled)
     head = f"{fingerprint.scheme}:{fingerprint.architecture}".encode()
     return hashlib.sha256(head + b"".join(parts)).hexdigest()[:32]
 
 
 def encode(fingerprint: Fingerprint) -> bytes:
-    """The stored form, version 1: magic, length of a JSON head, the head, then the samples' raw bytes."""
+    """The stored form, version 2: magic, length of a JSON head, the head, then the raw bytes of samples and vectors."""
+
+    def listed(samples: Sequence[Sample]) -> list[list[object]]:
+        return [[list(s.shape), s.dtype, len(s.raw), s.label] for s in samples]
+
     head = {
         "scheme": fingerprint.scheme,
         "architecture": fingerprint.architecture,
         "parameters": fingerprint.parameters,
-        "samples": [[list(s.shape), s.dtype, len(s.raw), s.label] for s in fingerprint.samples],
+        "samples": listed(fingerprint.samples),
+        "vectors": listed(fingerprint.vectors),
+        "blocks": [[b.key, b.count, b.samples, b.shapes] for b in fingerprint.blocks],
+        "partial": [list(shape) for shape in fingerprint.partial],
     }
     packed = json.dumps(head, separators=(",", ":")).encode()
-    return _MAGIC + struct.pack("<I", len(packed)) + packed + b"".join(s.raw for s in fingerprint.samples)
+    start = _MAGIC + bytes([_VERSION]) + struct.pack("<I", len(packed))
+    return start + packed + b"".join(s.raw for s in (*fingerprint.samples, *fingerprint.vectors))
 
 
 def decode(stored: bytes) -> Fingerprint:
-    """The fingerprint that :func:`encode` stored.
+    """The fingerprint that :func:`encode` stored; version 1 had neither vectors nor blocks.
 
     Raises:
         BadWeights: the bytes are no fingerprint, or one of a later version.
     """
     try:
-        if stored[:5] != _MAGIC:
+        if stored[:4] != _MAGIC or not 1 <= stored[4] <= _VERSION:
             raise ValueError("unknown magic or version")
         (length,) = struct.unpack_from("<I", stored, 5)
         head = json.loads(stored[9 : 9 + length])
         place = 9 + length
         samples = []
-        for shape, dtype, size, label in head["samples"]:
+        listed, vectors = head["samples"], head.get("vectors", [])
+        for shape, dtype, size, label in [*listed, *vectors]:
             samples.append(Sample(tuple(shape), dtype, stored[place : place + size], label))
             place += size
         if place != len(stored):
             raise ValueError("its length is wrong")
-        return Fingerprint(head["scheme"], head["architecture"], head["parameters"], tuple(samples))
-    except (ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
+        blocks = tuple(
+            Block(key, count, tuple(places), tuple(tuple(shape) for shape in unit))
+            for key, count, places, unit in head.get("blocks", [])
+        )
+        if not all(0 <= place < len(listed) for block in blocks for place in block.samples):
+            raise ValueError("a block holds what was not sampled")
+        return Fingerprint(
+            head["scheme"],
+            head["architecture"],
+            head["parameters"],
+            tuple(samples[: len(listed)]),
+            tuple(samples[len(listed) :]),
+            blocks,
+            tuple(tuple(shape) for shape in head.get("partial", [])),
+        )
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, struct.error) as error:
         raise BadWeights(f"A stored fingerprint can't be read: {error}.", "Run the crawl again with a newer version.") from error

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from hub_lineage.evidence import correlation
-from hub_lineage.family import Family, Matrix
+from hub_lineage.evidence import null
+from hub_lineage.evidence.null import Strangers
+from hub_lineage.family import Family, gather
 from hub_lineage.graph import descendants
-from hub_lineage.judge import Judgement
+from hub_lineage.judge import Judgement, shipped
 from hub_lineage.phylogeny import Forest, kinship
-from hub_lineage.types import Candidate, Declaration, Edge, Evidence, Graph, Model, Node, Null, Relation
+from hub_lineage.types import Candidate, Declaration, Edge, Evidence, Fingerprint, Graph, Model, Node, Null, Relation
 
 EXPLAINED = 3
 """For so many of the first candidates the tensors are listed one by one."""
+SHOWN = {
+    "correlation": "cosine",
+    "correlation.median": "median_cosine",
+    "separation": "kept_given_candidate",
+    "separation.least": "least_given_other",
+    "tree.branch": "pendant_share",
+    "origin.cosine": "increment_along_candidate",
+    "norm.ratio": "log_norm_ratio",
+    "equal_values": "equal_share",
+    "sites.votes": "votes_for_child",
+}
+"""The sources of evidence that people see, in order, and the cue that each shows."""
 
 
 def nodes(models: Sequence[Model]) -> list[Node]:
@@ -30,28 +42,51 @@ def nodes(models: Sequence[Model]) -> list[Node]:
     return listed
 
 
-def candidates(models: Sequence[Model], family: Family, judgement: Judgement, forest: Forest, top: int) -> tuple[Candidate, ...]:
-    """The candidates of model 0, ranked: by odds, then by likeness; each with its kinship and evidence."""
-    mean, spread = correlation.null(family, 0)
+def candidates(
+    models: Sequence[Model],
+    family: Family,
+    judgement: Judgement,
+    forest: Forest,
+    top: int,
+    *,
+    strangers: Sequence[Fingerprint] = (),
+    ruled_out: int = 0,
+    soft: Sequence[Sequence[Evidence]] = (),
+) -> tuple[Candidate, ...]:
+    """The candidates of model 0, ranked: by odds, then by likeness; each with its kinship and evidence.
+
+    Args:
+        models: The K models of the family, the child first.
+        family: Their fingerprints side by side.
+        judgement: What was made of them.
+        forest: Who comes from whom.
+        top: How many candidates are listed at the most.
+        strangers: Further models of the architecture, drawn with no regard to their likeness to the child. They are no
+            candidates; figures stand beside what those of them give that are unrelated to the child.
+        ruled_out: Models found to be no kin before the family was judged; p-values are corrected for them too.
+        soft: For each model the evidence that isn't of weights, where it was asked for.
+    """
     order = sorted(range(1, len(models)), key=lambda k: (-judgement.parent[0, k], -family.cosine[0, k], models[k].id))
+    beside = null.measured(family, 0, judgement.kin, _aligned(models[0], family, strangers), shipped().kin_cosine)
+    corrected = _p_values(family, judgement, beside, ruled_out)
     listed = []
     for rank, k in enumerate(order[:top], 1):
         what = kinship(forest, judgement, 0, k)
         relation: Relation | None = None
         if what == "parent":
             relation = "duplicate" if judgement.clone[0, k] else "finetune"
-        null = Null(round(float(mean[k]), 5), round(float(spread[k]), 5), correlation.TURNS, "its own channels, turned round")
+        found = _evidence(family, judgement, beside, corrected, k)
         listed.append(
             Candidate(
                 rank=rank,
                 id=models[k].id,
                 revision=models[k].revision,
                 probability=round(float(judgement.parent[0, k]), 9),  # finely, so that all sum to 1
-                family_probability=_kin_probability(family.cosine[0, k], null, len(models) - 1),
+                family_probability=_figure(1.0 - corrected.get(("correlation", k), 1.0)),
                 relation=relation,
                 kinship=what,
-                evidence=_evidence(family, judgement, k, null),
-                layers=_layers(models[0], family, k) if rank <= EXPLAINED else (),
+                evidence=(*found, *(soft[k] if soft else ())),
+                layers=_layers(family, k) if rank <= EXPLAINED else (),
             )
         )
     return tuple(listed)
@@ -86,51 +121,64 @@ def with_declared(graph: Graph, child: str, declared: Sequence[Declaration]) -> 
     return Graph(tuple(nodes), tuple(edges))
 
 
-def _evidence(family: Family, judgement: Judgement, k: int, null: Null) -> tuple[Evidence, ...]:
+def _aligned(child: Model, family: Family, strangers: Sequence[Fingerprint]) -> Family | None:
+    """The strangers of the child's architecture with their tensors in the family's order; None where there are none."""
+    mine = child.fingerprint
+    comparable = [f for f in strangers if (f.scheme, f.architecture) == (mine.scheme, mine.architecture)]
+    if not comparable:
+        return None
+    gathered = gather([mine, *comparable])
+    place = {label: t for t, label in enumerate(gathered.labels)}
+    if len(place) < len(gathered.labels) or not place.keys() >= set(family.labels):
+        return None  # tensors that can't be told apart by name, or that some stranger lacks
+    others = gathered.only(np.arange(1, len(gathered)))
+    return Family(tuple(others.raw[place[label]] for label in family.labels), others.storage, family.kernels)
+
+
+def _cue(family: Family, judgement: Judgement, name: str, k: int) -> float | None:
+    """A figure of model 0 and a candidate; None where it isn't measured, as most aren't between strangers."""
+    if name == "cosine":
+        return float(family.cosine[0, k])
+    return float(judgement.cues[name][0, k]) if judgement.kin[0, k] and name in judgement.cues else None
+
+
+def _p_values(family: Family, judgement: Judgement, beside: Strangers, ruled_out: int) -> dict[tuple[str, int], float]:
+    """By source and candidate, corrected for all models that were compared."""
+    others = range(1, len(family))
+    bodies = judgement.clone.argmax(axis=1).tolist()
+    compared = len({bodies[k] for k in others}) + ruled_out
+    found: dict[tuple[str, int], float] = {}
+    for source, cue in SHOWN.items():
+        values = {k: _cue(family, judgement, cue, k) for k in others}
+        nulls = {k: beside.null(cue, k) for k in others if cue in null.LIKENESS}
+        raw = {k: null.p_value(v, n) for k, v in values.items() if v is not None and (n := nulls.get(k)) is not None}
+        corrected = null.holm(list(raw.values()), [bodies[k] for k in raw], compared)
+        found |= {(source, k): p for k, p in zip(raw, corrected, strict=True)}
+    return found
+
+
+def _evidence(
+    family: Family, judgement: Judgement, beside: Strangers, corrected: dict[tuple[str, int], float], k: int
+) -> tuple[Evidence, ...]:
     """The figures that carry most, for people: likeness, separation, place in the tree, direction, equal values."""
-    tensors = len(family.raw)
-    cosine = float(family.cosine[0, k])
-    found = [Evidence("correlation", _figure(cosine), null, _p_value(cosine, null), tensors)]
-    shown = {
-        "correlation.median": "median_cosine",
-        "separation": "kept_given_candidate",
-        "separation.least": "least_given_other",
-        "tree.branch": "pendant_share",
-        "origin.cosine": "increment_along_candidate",
-        "norm.ratio": "log_norm_ratio",
-        "equal_values": "equal_share",
-        "sites.votes": "votes_for_child",
-    }
-    cues: dict[str, Matrix] = judgement.cues if judgement.kin[0, k] else {}
-    found += [Evidence(source, _figure(cues[name][0, k]), None, None, tensors) for source, name in shown.items() if name in cues]
+    found = []
+    for source, cue in SHOWN.items():
+        value = _cue(family, judgement, cue, k)
+        if value is None:
+            continue
+        strangers = beside.null(cue, k)
+        shown = strangers and Null(round(strangers.mean, 5), round(strangers.sd, 5), strangers.n, strangers.source)
+        p = corrected.get((source, k))
+        found.append(Evidence(source, _figure(value), shown, None if p is None else float(f"{p:.3g}"), len(family.raw)))
     return tuple(found)
 
 
-def _layers(child: Model, family: Family, k: int) -> tuple[dict[str, Any], ...]:
-    """The correlation of every sampled tensor with the candidate's."""
-    labels = [sample.label for sample in child.fingerprint.samples]
+def _layers(family: Family, k: int) -> tuple[dict[str, Any], ...]:
+    """The correlation of every compared tensor with the candidate's, by the name that it has in model 0."""
     return tuple(
         {"tensor": label, "correlation": _figure(family.cosines[t, 0, k]), "samples": int(family.sizes[t])}
-        for t, label in enumerate(labels)
+        for t, label in enumerate(family.labels)
     )
-
-
-def _p_value(value: float, null: Null) -> float:
-    """One-sided, by Student's t with the null's degrees of freedom, turned into a normal score (Wallace 1959).
-
-    At or below the null's mean it is 1.
-    """
-    free = null.n - 1
-    score = (value - null.mean) / (null.sd * math.sqrt(1 + 1 / null.n))
-    if score <= 0:
-        return 1.0
-    normal = (8 * free + 1) / (8 * free + 3) * math.sqrt(free * math.log1p(score * score / free))
-    return float(f"{max(0.5 * math.erfc(normal / math.sqrt(2)), 1e-300):.3g}")
-
-
-def _kin_probability(value: float, null: Null, compared: int) -> float:
-    """How sure kinship is, with many candidates corrected for (Bonferroni)."""
-    return _figure(max(0.0, 1.0 - _p_value(value, null) * max(compared, 1)))
 
 
 def _figure(value: float | np.floating[Any]) -> float:

@@ -1,7 +1,8 @@
-"""Which tensors make a network's body, in what order, whatever their names; and the architecture key.
+"""Which tensors make a network's body, in what order, whatever their names; and the keys of its shapes.
 
 What belongs to the body is told from shapes alone, so that renaming every tensor changes neither the body nor its key.
-Names only decide the order of tensors that have one shape, where they carry block numbers and the customary words.
+Names only decide the order of tensors that have one shape, where they carry block numbers and the customary words, and
+where one depth block ends and the next begins.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 
 from hub_lineage.read.dtypes import FLOATS
-from hub_lineage.types import Tensor
+from hub_lineage.types import Block, Tensor
+
+Shape = tuple[int, ...]
 
 _NUMBER = re.compile(r"(\d+)")
 _ROLES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -24,10 +28,17 @@ _ROLES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("up", re.compile(r"^(w3|up|up_proj|ffn_up|fc1|c_fc|intermediate|lin1)$")),
     ("down", re.compile(r"^(w2|down|down_proj|ffn_down|fc2|lin2)$")),
 )
+_LOW_RANK = re.compile(r"(?P<stem>.+?)[._]lora_(?P<half>A|B|down|up)(\..+)?", re.DOTALL)
 MOST_MULTIPLE = 4
 """Widths of up to this many times the input (fused projections, expansions) belong to the body, not to a head."""
 MOST_CHANNELS = 4
 """Inputs of up to this many channels are an image's: a head of three classes doesn't feed them."""
+SHORTEST_VECTOR = 8
+MOST_BLOCKS = 8
+"""Kinds of depth block that are told apart in one network, those with most weights first."""
+_LEVELS = 6  # numbers in a name that are looked at
+_LEFT_OVER = 3  # a tensor outside the repeating unit counts as much as so many within it
+_MOST_IN_BLOCK = 8  # tensors of one shape in a block, where blocks are told by counting
 
 
 def body(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -46,28 +57,116 @@ def body(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return tuple(sorted(kept or weights, key=_order))
 
 
+def vectors(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The body's tensors of one dimension in canonical order: gains and biases of eight values or more.
+
+    Those as long as a head or a vocabulary has rows are left out with it.
+    """
+    inside = {t.name for t in body(tensors)}
+    outside = {t.shape[0] for t in tensors if len(t.shape) == 2 and t.name not in inside}
+    flat = [t for t in tensors if t.dtype in FLOATS and len(t.shape) == 1 and t.shape[0] >= SHORTEST_VECTOR]
+    return tuple(sorted((t for t in flat if t.shape[0] not in outside), key=_order))
+
+
+def changed_by_adapter(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The matrices that a low-rank adapter changes, as they stand in its base: names and shapes, no place in any file.
+
+    Each is the product of two of the adapter's own, of the shapes (out, rank) and (rank, in); a kernel lies in the second.
+    """
+    halves: dict[str, dict[str, Shape]] = {"A": {}, "B": {}}
+    for tensor in tensors:
+        match = _LOW_RANK.fullmatch(tensor.name)
+        if match and len(tensor.shape) >= 2 and tensor.dtype in FLOATS:
+            halves["A" if match["half"] in {"A", "down"} else "B"][match["stem"]] = tensor.shape
+    pairs = ((stem, out, halves["A"][stem]) for stem, out in halves["B"].items() if stem in halves["A"])
+    changed = (Tensor(stem, "F32", (out[0], *into[1:]), "", 0, 0) for stem, out, into in pairs if out[1] == into[0])
+    return tuple(sorted((t for t in changed if _is_weight(t.shape)), key=_order))
+
+
 def architecture_key(weights: Sequence[Tensor]) -> str:
     """A hash of the shapes of a body's weight tensors, whatever their names and order: 16 hexadecimal digits.
 
     Two models with one key can be compared tensor by tensor. Whether they are related is another question.
     """
-    shapes = sorted(t.shape for t in weights)
-    return hashlib.sha256(repr(shapes).encode()).hexdigest()[:16]
+    return _key(t.shape for t in weights)
 
 
-def _is_weight(shape: tuple[int, ...]) -> bool:
-    """At least two dimensions above 1; a leading 1 in three or more marks a table of positions or tokens."""
+def block_keys(weights: Sequence[Tensor]) -> tuple[Block, ...]:
+    """The kinds of depth block in a body, those with most weights first; ``samples`` are places in ``weights``.
+
+    The key of a kind is a hash of the shapes in one such block, so neither depth nor prefix moves it. Blocks are told by
+    the numbers in names; where those tell little, the unit that repeats is worked out from how often each shape stands.
+    """
+    named = _named_blocks(weights)
+    if 2 * _covered(named) < len(weights):
+        named = max(named, _counted_blocks(weights), key=_covered)
+    heavy = sorted(named, key=lambda block: (-sum(weights[i].elements for i in block.samples), block.key))
+    return tuple(heavy[:MOST_BLOCKS])
+
+
+def _key(shapes: Iterable[Shape]) -> str:
+    return hashlib.sha256(repr(sorted(shapes)).encode()).hexdigest()[:16]
+
+
+def _covered(blocks: Sequence[Block]) -> int:
+    return sum(len(block.samples) for block in blocks)
+
+
+def _named_blocks(weights: Sequence[Tensor]) -> list[Block]:
+    """Blocks of two weights or more that stand under one name up to a number, of kinds that stand at least twice.
+
+    The outermost number that counts such blocks is taken: a stage of blocks of several widths is no block.
+    """
+    ends = [[number.end() for number in islice(_NUMBER.finditer(t.name), _LEVELS)] for t in weights]
+    kinds: dict[str, list[list[int]]] = {}
+    left = list(range(len(weights)))
+    for level in range(_LEVELS):
+        blocks: dict[str, list[int]] = {}
+        for i in left:
+            if level < len(ends[i]):
+                blocks.setdefault(weights[i].name[: ends[i][level]], []).append(i)
+        keyed = [(_key(weights[i].shape for i in members), members) for members in blocks.values()]
+        times = Counter(key for key, members in keyed if len(members) > 1)
+        for key, members in keyed:
+            if times[key] > 1:
+                kinds.setdefault(key, []).append(members)
+        left = [i for key, members in keyed if times[key] < 2 for i in members]
+    return [_block([weights[i].shape for i in found[0]], len(found), chain.from_iterable(found)) for found in kinds.values()]
+
+
+def _counted_blocks(weights: Sequence[Tensor]) -> list[Block]:
+    """The one kind of block whose repetition describes the counts of shapes in the fewest words, if there is one."""
+    counts = Counter(t.shape for t in weights)
+    alike = Counter(counts.values())
+    depths = {count // times for count in alike for times in range(1, _MOST_IN_BLOCK + 1)} - {0, 1}
+
+    def words(depth: int) -> int:
+        return sum(shapes * (count // depth + _LEFT_OVER * (count % depth)) for count, shapes in alike.items())
+
+    depth = min(depths, key=lambda depth: (words(depth), depth), default=1)
+    if words(depth) >= words(1):
+        return []
+    unit = Counter({shape: count // depth for shape, count in counts.items() if count >= depth})
+    return [_block(list(unit.elements()), depth, (i for i, t in enumerate(weights) if t.shape in unit))]
+
+
+def _block(unit: Sequence[Shape], count: int, members: Iterable[int]) -> Block:
+    return Block(_key(unit), count, tuple(sorted(members)), tuple(sorted(unit)))
+
+
+def _is_weight(shape: Shape) -> bool:
+    """At least two dimensions above 1; a leading 1 in three marks a table of positions or tokens, two a mask."""
     if 0 in shape or sum(size > 1 for size in shape) < 2:
         return False
-    return not (len(shape) == 3 and shape[0] == 1)
+    return not (len(shape) == 3 and shape[0] == 1) and shape[:2] != (1, 1)
 
 
-def _matrix(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _matrix(shape: Shape) -> Shape:
     """The shape with a kernel of 1 x 1 left out: such a convolution is a matrix."""
     return shape[:2] if all(size == 1 for size in shape[2:]) else shape
 
 
-def _is_table(shape: tuple[int, ...], outputs: Counter[int], inputs: set[int]) -> bool:
+def _is_table(shape: Shape, outputs: Counter[int], inputs: set[int]) -> bool:
     """Whether a matrix is a head, a vocabulary or a table of positions: nothing else takes its rows as input.
 
     A head and a vocabulary share their number of rows with one another at most, while the projections of a body stand
@@ -80,7 +179,7 @@ def _is_table(shape: tuple[int, ...], outputs: Counter[int], inputs: set[int]) -
     return rows not in inputs and outputs[rows] <= 2 and not multiple
 
 
-def _order(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...], str, tuple[tuple[int, str], ...]]:
+def _order(tensor: Tensor) -> tuple[Shape, tuple[int, ...], str, tuple[tuple[int, str], ...]]:
     """Shape, numbers in the name, role, then the name itself with its numbers compared as numbers."""
     words = tensor.name.split(".")
     numbers = tuple(int(number[:9]) for number in _NUMBER.findall(tensor.name))

@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import Literal
 
 from hub_lineage import candidates, phylogeny, report, search, verdict
+from hub_lineage.candidates import Fit
 from hub_lineage.errors import LineageError, RegistryError, UsageError
+from hub_lineage.evidence.parts import Part
 from hub_lineage.family import gather
 from hub_lineage.fingerprint import SCHEME, read_fingerprint
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.judge import Judgement, judge
 from hub_lineage.read import declared as declarations
+from hub_lineage.read import mentioned
 from hub_lineage.read.remembered import Remembered
 from hub_lineage.registry import Registry, default_folder
-from hub_lineage.types import Child, Cost, Declaration, Model, Progress, Reference, Source, Trace, Verdict
+from hub_lineage.types import Candidate, Child, Cost, Declaration, Model, Progress, Reference, Source, Trace, Verdict
 
 Depth = Literal["quick", "full", "deep"]
 _AT_ONCE = 8  # candidates whose fingerprints are read at a time
 _ENOUGH_KIN = 8  # where a registry holds so many of a child's kin, the Hub is asked for its declared parents alone
+_MOST_PARTS = 24  # models of other architectures that are looked at for shared blocks
+_MOST_COPIES = 5_000  # hits of a registry that are gone through for bodies that aren't copies of one another
 _PATIENCE = 5.0  # seconds to wait for a Hub that a folder's declared parents lie on: there may be no network at all
 
 
@@ -75,7 +80,8 @@ def trace(
             subject = replace(subject, declared=declarations.of_files(source))
         said = subject.declared if declared else ()
         if named is None:
-            seen = _Wanted(subject, source, said, _searchable(hub, asked, said, stack) if budget > 0 else None, budget)
+            links = mentioned.models(source) if declared and budget > 0 and not asked.local else ()
+            seen = _Wanted(subject, source, said, links, _searchable(hub, asked, said, stack) if budget > 0 else None, budget)
             found = _registered(registry, seen, stack, tell)
         else:
             found = _named(named, asked, subject, hub, tell)
@@ -118,11 +124,13 @@ def _same_weights(known: Model, source: Source) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The models to compare with the child: of its architecture, of others, and those that couldn't be read."""
+    """The models found for the child: of its architecture, of others, and those that couldn't be read."""
 
     alike: tuple[Model, ...]
     strangers: int = 0  # models of the architecture that a short fingerprint alone shows to be no kin
+    parts: tuple[tuple[Model, Part], ...] = ()  # of another architecture, with weights of the child's
     unlike: tuple[Model, ...] = ()
+    fits: tuple[Fit, ...] = ()  # what the child, an adapter, could belong to by its shapes
     unread: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
     gone: frozenset[str] = frozenset()  # declared parents that the Hub doesn't know
@@ -130,11 +138,12 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class _Wanted:
-    """Whose kin are looked for, by what it declares, and on which Hub; None where there is nothing to go by or to ask."""
+    """Whose kin are looked for, by what its card says, and on which Hub; None where there is nothing to go by or to ask."""
 
     subject: Model
     source: Source
     declared: tuple[Declaration, ...]
+    links: tuple[str, ...]  # models that its card links to
     hub: Hub | None
     budget: int
 
@@ -191,11 +200,10 @@ def _registered(registry: Registry | str | os.PathLike[str] | None, wanted: _Wan
     store = place if isinstance(place, Registry) else None
     if isinstance(place, Path) and (hub is None or not _is_vacant(place)):
         store = stack.enter_context(Registry.open(place))
-    hits = store.search(subject.fingerprint, 2 * candidates.MOST_JUDGED) if store else []
-    known = [model for hit in hits if hit.id != subject.id and store and (model := store.get(hit.id, hit.revision)) is not None]
+    known, kin = _known(store, subject) if store else ([], 0)
+    fits = store.bases(subject.fingerprint, _MOST_PARTS) if store and candidates.is_adapter(subject.fingerprint) else []
     if hub is None:
-        return _sorted_out(subject, known)
-    kin = sum(hit.similarity > candidates.NOISE for hit in hits if hit.id != subject.id)
+        return replace(_sorted_out(subject, known), unlike=(), fits=tuple(fits))
     added = search.search(
         subject,
         wanted.source.card,
@@ -206,11 +214,31 @@ def _registered(registry: Registry | str | os.PathLike[str] | None, wanted: _Wan
         read=read_model,
         local=wanted.source.reference.local,
         broad=kin < _ENOUGH_KIN,
+        suggested=wanted.links,
         tell=tell,
     )
-    _keep(place, [m for m in added.models if store is None or store.revision(m.id) != m.revision], tell)
+    _keep(place, [m for m in added.models if store is None or store.revision(m.id, SCHEME) != m.revision], tell)
     models = {model.id: model for model in (*known, *added.models)}
-    return replace(_sorted_out(subject, list(models.values()), added.unread, (added.cost,)), gone=added.gone)
+    fitting = {fit.id: fit for fit in (*fits, *added.fits) if fit.id != subject.id}
+    found = _sorted_out(subject, list(models.values()), added.unread, (added.cost,))
+    # What was found to be of another architecture and to share nothing tells nothing; what was named is always listed.
+    return replace(found, unlike=(), fits=tuple(sorted(fitting.values(), key=lambda fit: fit.away)), gone=added.gone)
+
+
+def _known(store: Registry, subject: Model) -> tuple[list[Model], int]:
+    """What a registry holds of the child's likes and of those that share blocks with it, and how many bodies are its kin."""
+    top = 2 * candidates.MOST_JUDGED
+    while True:
+        hits = [hit for hit in store.search(subject.fingerprint, top) if hit.id != subject.id]
+        bodies = [hit.similarity for hit in hits]  # equal ones are copies of one body, which may crowd all others out
+        if len(hits) < top - 1 or len(set(bodies)) >= candidates.MOST_JUDGED or top > _MOST_COPIES:
+            break
+        top *= 4
+    chosen = [hits[place] for place in candidates.copies_last(bodies)[: 2 * candidates.MOST_JUDGED]]
+    alike = {hit.id for hit in hits} | {subject.id}
+    chosen += [hit for hit in store.search_blocks(subject.fingerprint, _MOST_PARTS) if hit.id not in alike]
+    models = [model for hit in chosen if (model := store.get(hit.id, hit.revision)) is not None]
+    return models, len({similarity for similarity in bodies if similarity > candidates.NOISE})
 
 
 def _is_vacant(folder: Path) -> bool:
@@ -236,7 +264,8 @@ def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...]
     alike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) == mine]
     unlike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) != mine]
     judged, rest = candidates.shortlist(subject.fingerprint, alike)
-    return Found(tuple(judged), len(rest), tuple(unlike), unread, costs)
+    parts, apart = candidates.sharing(subject.fingerprint, unlike)
+    return Found(tuple(judged), len(rest), tuple(parts), tuple(apart), unread=unread, costs=costs)
 
 
 def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top: int, generations: int) -> Trace:
@@ -245,9 +274,8 @@ def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top:
     family = gather([model.fingerprint for model in models])
     judgement = judge(family)
     forest = phylogeny.forest(judgement)
-    answer = _verdict(judgement, models, found)
-    listed = report.candidates(models, family, judgement, forest, top)
-    listed += report.incomparable(found.unlike, found.unread, len(listed), top)
+    answer = candidates.with_parts(_verdict(judgement, models, found), found.parts)
+    listed = _listed(report.candidates(models, family, judgement, forest, top), found, top)
     drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)
     return Trace(
         child=Child(subject.id, subject.revision, subject.fingerprint.architecture, subject.fingerprint.parameters),
@@ -260,9 +288,20 @@ def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top:
     )
 
 
+def _listed(alike: Sequence[Candidate], found: Found, top: int) -> tuple[Candidate, ...]:
+    """Kin, then what shares parts, then strangers, then what can't be compared."""
+    kin = [one for one in alike if one.kinship != "unrelated"]
+    listed = [*kin, *(candidates.component(model, part, len(found.parts) + len(found.unlike)) for model, part in found.parts)]
+    listed += [one for one in alike if one.kinship == "unrelated"]
+    listed += [*map(candidates.fitting, found.fits), *report.incomparable(found.unlike, found.unread, 0, top)]
+    return tuple(replace(one, rank=rank) for rank, one in enumerate(listed[:top], 1))
+
+
 def _verdict(judgement: Judgement, models: Sequence[Model], found: Found) -> Verdict:
+    if found.fits and not found.alike:
+        return verdict.unknown(candidates.fits_in_words(found.fits), "The base's name, in adapter_config.json or on the card.")
     if not found.alike:
-        others = len(found.unlike)
+        others = len(found.unlike) + len(found.parts)
         return verdict.unknown(
             f"Nothing to compare with: none of the {others} candidates has its architecture."
             if others

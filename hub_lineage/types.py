@@ -134,7 +134,7 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Some values of one weight tensor, at the precision in which they were stored.
+    """Some values of one tensor, at the precision in which they were stored.
 
     ``raw`` holds the values' bytes, little-endian, in the order of the sampling scheme, which depends on the shape alone.
     """
@@ -145,14 +145,34 @@ class Sample:
     label: str = ""  # where it stands in the network, for people; never compared
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A kind of depth block in a network: the key of its shapes, how often it stands, and the samples taken in it.
+
+    An adapter's blocks are those of the matrices that it changes, of which it holds no samples.
+    """
+
+    key: str
+    count: int
+    samples: tuple[int, ...] = ()  # places among the fingerprint's samples, ascending
+    shapes: tuple[tuple[int, ...], ...] = ()  # of the weights in one block, ascending
+
+
 @dataclass(frozen=True, eq=False)
 class Fingerprint:
-    """A small, versioned sample of a model's weights, comparable only within one scheme and one architecture key."""
+    """A small, versioned sample of a model's weights, comparable only within one scheme and one architecture key.
+
+    ``vectors`` are the sampled tensors of one dimension, gains and biases, which neither key nor comparison of weights
+    knows. ``partial`` holds the shapes of which not every tensor was sampled.
+    """
 
     scheme: str
     architecture: str
     parameters: int
     samples: tuple[Sample, ...]
+    vectors: tuple[Sample, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    partial: tuple[tuple[int, ...], ...] = ()
 
     @cached_property
     def dtype(self) -> str:

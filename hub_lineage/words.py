@@ -23,10 +23,22 @@ KINSHIPS: Final = {
     "sibling": "sibling",
     "cousin": "cousin",
     "duplicate": "duplicate",
-    "component": "component",
+    "component": "shares some layers",
     "shared_initialisation": "same initialisation, no kin",
     "unrelated": "unrelated",
     "unknown": "not known",
+}
+MEANINGS: Final = {  # what a kinship says of a candidate, in a sentence
+    "parent": "The model asked about was made from this one.",
+    "ancestor": "It stands further up the same line: a parent's parent, or beyond.",
+    "descendant": "It was made from the model asked about, directly or through others.",
+    "sibling": "Both were made from one model.",
+    "cousin": "Both come from one model, by different ways.",
+    "duplicate": "Its body holds the same weights, to the bit.",
+    "component": "The two share the weights of some layers, and no more.",
+    "shared_initialisation": "Both began training from the same random numbers; neither was made from the other.",
+    "unrelated": "The two have no more in common than chance gives.",
+    "unknown": "The two can't be compared by their weights.",
 }
 AGREEMENTS: Final = {
     "confirmed": "The weights confirm what is declared.",
@@ -44,6 +56,12 @@ SOURCES: Final = {  # a source of evidence: its name, and what the true parent g
     "norm.ratio": ("norms, logarithm of the ratio", "near 0 for the parent, but for long training"),
     "equal_values": ("identical values", "many for near kin in 16 bits"),
     "sites.votes": ("kin that side with the child", "few for the parent, in 16 bits"),
+    "parts": ("correlation of shared layers", "about 1 where layers were copied"),
+    "shapes": ("depths differ by blocks", "0 where an adapter fits"),
+    "dates": ("dates of upload, odds times", "above 1 for a model older than its child"),
+    "declared": ("what cards declare, odds times", "above 1 for a model named as the base"),
+    "downloads": ("downloads, odds times", "above 1 for a model used more than most"),
+    "weights_alone": ("is the parent, by weights alone", "the odds before dates, cards and downloads were counted"),
 }
 HIDDEN: Final = "an unknown model"
 
@@ -80,6 +98,11 @@ def relation(word: str | None) -> str:
 def kinship(word: str) -> str:
     """A kinship in words."""
     return one_line(KINSHIPS.get(word, word))
+
+
+def meaning(word: str) -> str:
+    """What a kinship says of a candidate, in a sentence; empty where there is nothing to say."""
+    return MEANINGS.get(word, "")
 
 
 def percent(share: float) -> str:

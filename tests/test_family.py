@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage.family import Family, gather, ranks
-from hub_lineage.types import Fingerprint
+from hub_lineage.types import Fingerprint, Sample
 from tests.simulated import Values, family_of, fingerprint_of, tree
 from tests.strategies import OFTEN, SELDOM, orders, seeds
 
@@ -80,6 +80,42 @@ def test_tensors_of_one_shape_find_one_another_in_any_order(order: list[int], st
         np.testing.assert_array_equal(one, other)
 
 
+def with_vectors(fingerprint: Fingerprint, vectors: Values) -> Fingerprint:
+    held = [Sample(v.shape, "F32", v.astype(np.float32).tobytes(), f"vector.{i}") for i, v in enumerate(vectors)]
+    return replace(fingerprint, vectors=tuple(held))
+
+
+@given(st.permutations(range(5)), seeds)
+@OFTEN
+def test_vectors_stand_side_by_side_in_any_order(order: list[int], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    gains = [1 + 0.1 * random.standard_normal(64) for _ in range(5)] + [np.zeros(16)]
+    moved = [gain + 0.01 * random.standard_normal(gain.shape) for gain in gains]
+    parent, child = (fingerprint_of(model) for model in tree([-1, 0], [1.0, 0.1], seed))
+    turned = with_vectors(child, [*(moved[i] for i in order), moved[5]])
+    family = gather([with_vectors(parent, gains), turned])
+    assert [vector.shape for vector in family.vectors] == [(2, 64)] * 5 + [(2, 16)]
+    for vector, one, other in zip(family.vectors, gains, moved, strict=True):
+        np.testing.assert_allclose(vector, [one, other], rtol=1e-6)
+    np.testing.assert_array_equal(family.only(np.array([1])).vectors[2], family.vectors[2][[1]])
+    assert len(family.raw) == len(parent.samples), "vectors are no weights"
+
+
+def test_a_vector_that_a_model_lacks_is_left_out() -> None:
+    random = np.random.default_rng(0)
+    gains = [1 + 0.1 * random.standard_normal(64) for _ in range(4)]
+    parent, child = (fingerprint_of(model) for model in tree([-1, 0], [1.0, 0.1]))
+    whole, fewer = with_vectors(parent, [*gains, np.ones(9)]), with_vectors(child, [gains[3], gains[0]])
+    found = gather([whole, fewer]).vectors
+    assert [vector[0].tobytes() for vector in found] == [gains[i].astype(np.float32).tobytes() for i in (0, 3)]
+    assert all(vector[0].tobytes() == vector[1].tobytes() for vector in found)
+    strange = with_vectors(child, [1 + 0.1 * random.standard_normal(64)])
+    for other in (child, strange):
+        assert gather([whole, other]).vectors == ()
+        assert gather([other, whole]).vectors == ()
+        assert len(gather([whole, fewer, other]).raw) == len(parent.samples)
+
+
 def test_strangers_keep_the_order_they_have() -> None:
     one, other = (fingerprint_of(model) for model in tree([-1, -1], [1.0, 1.0], shapes=[(30, 30)] * 8))
     family = gather([one, other])
@@ -97,7 +133,7 @@ def _other(**changes: Any) -> Fingerprint:
     return replace(fingerprint_of(tree([-1], [1.0])[0]), **changes)
 
 
-@pytest.mark.parametrize("other", [_other(architecture="another"), _other(scheme="hl2")])
+@pytest.mark.parametrize("other", [_other(architecture="another"), _other(scheme="hl1")])
 def test_what_cannot_be_compared_is_refused(other: Fingerprint) -> None:
     with pytest.raises(ValueError, match="can't be compared"):
         gather([_other(), other])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,15 @@ from hub_lineage.family import gather
 from hub_lineage.fingerprint import (
     RUN_LENGTH,
     RUNS,
+    SMALL,
+    SMALL_VECTORS,
+    VECTORS,
+    block_vector,
     choose,
     decode,
     digest,
     encode,
+    first_run,
     read_fingerprint,
     runs_of,
     short_vector,
@@ -34,10 +40,10 @@ from hub_lineage.fingerprint import (
 from hub_lineage.hub import LocalSource
 from hub_lineage.read import dtypes
 from hub_lineage.read.safetensors import read_index
-from hub_lineage.tensors import body
+from hub_lineage.tensors import body, vectors
 from hub_lineage.testing import llama_shapes, sparse_model, write_model
-from hub_lineage.types import Fingerprint, Reference, Sample, Tensor
-from tests.golden.make_fingerprint import GOLDEN, golden_model
+from hub_lineage.types import Block, Fingerprint, Reference, Sample, Tensor
+from tests.golden.make_fingerprint import FIRST, GOLDEN, golden_model
 from tests.simulated import Memory, fingerprint_of, tree
 from tests.strategies import OFTEN, SELDOM, fingerprints, names, seeds
 
@@ -112,7 +118,7 @@ def test_one_value_changes_it() -> None:
 
 def test_what_is_left_out_does_not_change_it() -> None:
     weights = network(3)
-    other = {**weights, "head.weight": np.zeros((11, 90), np.float32), "block.0.norm.weight": np.zeros(90, np.float32)}
+    other = {**weights, "head.weight": np.zeros((11, 90), np.float32), "head.bias": np.zeros(11, np.float32), "few": np.ones(7)}
     assert digest(fingerprint(other)) == digest(fingerprint(weights))
 
 
@@ -132,10 +138,11 @@ def test_two_storages_of_one_model_are_equal_up_to_rounding(tmp_path: Path, word
 def test_the_sampled_values_are_the_tensors_own(tmp_path: Path, layers: int) -> None:
     folder = write_model(tmp_path, network(5, layers), shards=3)
     whole = {name: tensor for file in folder.glob("*.safetensors") for name, tensor in load_file(file).items()}
-    counts = {tensor.name: count for tensor, count in choose(body(read_index(local(folder))))}
+    tensors = read_index(local(folder))
+    counts = {tensor.name: count for chosen in choose(body(tensors), vectors(tensors)) for tensor, count in chosen}
     found = read_fingerprint(local(folder))
-    assert {sample.label for sample in found.samples} == set(counts)
-    for sample in found.samples:
+    assert [sample.label for sample in (*found.samples, *found.vectors)] == list(counts)
+    for sample in (*found.samples, *found.vectors):
         flat = whole[sample.label].reshape(-1)
         expected = [flat[i] for first, last in runs_of(sample.shape, counts[sample.label]) for i in range(first, last)]
         np.testing.assert_array_equal(values(sample), expected)
@@ -157,15 +164,39 @@ def test_sampled_values_of_packed_dtypes_are_the_tensors_own(word: str) -> None:
 def test_runs_lie_within_apart_and_at_whole_bytes(shape: tuple[int, ...], count: int) -> None:
     elements = int(np.prod(shape, dtype=np.int64))
     runs = runs_of(shape, count)
-    assert runs == runs_of(shape, count)
     if elements <= count * RUN_LENGTH:
         assert runs == [(0, elements)]
         return
     assert len(runs) == count
     assert all(last - first == RUN_LENGTH and first % 8 == 0 for first, last in runs)
-    assert runs[0][0] >= 0
-    assert runs[-1][1] <= elements
-    assert all(before[1] <= after[0] for before, after in pairwise(runs))
+    ordered = sorted(runs)
+    assert ordered[0][0] >= 0
+    assert ordered[-1][1] <= elements
+    assert all(before[1] <= after[0] for before, after in pairwise(ordered))
+
+
+@given(st.tuples(st.integers(300, 3000), st.integers(300, 3000)), st.integers(1, 40), st.integers(1, 40))
+@OFTEN
+def test_fewer_runs_are_the_beginning_of_more(shape: tuple[int, int], few: int, more: int) -> None:
+    assert runs_of(shape, few) == runs_of(shape, few + more)[:few]
+
+
+def test_runs_are_well_spread_however_many() -> None:
+    shape = (4096, 4096)
+    for count in range(2, RUNS + 1):
+        starts = sorted(first for first, _ in runs_of(shape, count))
+        around = [after - before for before, after in pairwise([*starts, starts[0] + 4096 * 4096])]
+        assert max(around) < 4 * 4096 * 4096 / count
+
+
+@given(st.tuples(st.integers(5, 200), st.integers(5, 200)), st.integers(1, 5))
+@OFTEN
+def test_the_first_run_is_the_same_in_any_network(shape: tuple[int, int], count: int) -> None:
+    tensor = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    flat = tensor.reshape(-1)
+    taken = np.concatenate([flat[first:last] for first, last in runs_of(shape, count)])
+    ((first, last),) = runs_of(shape, 1)
+    np.testing.assert_array_equal(first_run(Sample(shape, "F32", taken.tobytes())), flat[first:last])
 
 
 def test_runs_of_two_shapes_lie_elsewhere() -> None:
@@ -179,27 +210,49 @@ def as_tensors(shapes: Mapping[str, tuple[int, ...]]) -> list[Tensor]:
 def test_a_model_of_291_tensors_needs_at_most_64_runs_over_all_its_depth() -> None:
     shapes = llama_shapes()
     assert len(shapes) == 291
-    chosen = choose(body(as_tensors(shapes)))
-    assert RUNS - 8 <= sum(count for _, count in chosen) <= RUNS
-    depths = {int(tensor.name.split(".")[2]) for tensor, _ in chosen}
-    assert len(depths) > 20
+    chosen, gains = choose(body(as_tensors(shapes)), vectors(as_tensors(shapes)))
+    assert sum(count for _, count in (*chosen, *gains)) == RUNS
     counts = Counter(tensor.shape for tensor, _ in chosen)
-    assert counts == {(4096, 4096): 36, (4096, 11008): 9, (11008, 4096): 18}, "each shape gets its share"
-    assert min(depths) < 4
-    assert max(depths) > 27
+    assert counts == {(4096, 11008): 32, (4096, 4096): 16, (11008, 4096): 8}, "the smallest group whole, the others by share"
+    for shape in counts:
+        depths = sorted(int(tensor.name.split(".")[2]) for tensor, _ in chosen if tensor.shape == shape)
+        assert (depths[0] < 4, depths[-1] > 27) == (True, True)
     assert {tensor.name.split(".")[4] for tensor, _ in chosen} == {name.split(".")[4] for name in shapes if "_proj" in name}
+    assert len({int(tensor.name.split(".")[2]) for tensor, _ in gains if "layers" in tensor.name}) > 6
 
 
-@given(st.lists(st.tuples(st.sampled_from([5, 6, 7, 8, 40, 300]), st.integers(5, 90)), min_size=1, max_size=200))
+shapes_of_networks = st.lists(
+    st.tuples(st.sampled_from([5, 6, 7, 8, 40, 300, 3000]), st.sampled_from([5, 8, 9, 70])), min_size=1, max_size=90
+).flatmap(lambda shapes: st.integers(1, 8).map(lambda times: shapes * times))
+
+
+@given(shapes_of_networks, st.lists(st.integers(8, 300), max_size=90))
 @OFTEN
-def test_no_network_needs_more_runs_and_none_is_chosen_twice(shapes: Sequence[tuple[int, int]]) -> None:
-    weights = body(as_tensors({f"layer.{i}.weight": shape for i, shape in enumerate(shapes)}))
-    chosen = choose(weights)
-    found = [tensor.name for tensor, _ in chosen]
-    assert len(set(found)) == len(found)
-    assert found == [tensor.name for tensor in weights if tensor.name in set(found)]
-    assert sum(count for _, count in chosen) <= RUNS
-    assert len(found) == len(weights) if len(weights) <= RUNS else len(found) > RUNS // 3
+def test_no_network_needs_many_more_runs_and_none_is_chosen_twice(shapes: Sequence[tuple[int, int]], lengths: list[int]) -> None:
+    named = {f"layer.{i}.weight": shape for i, shape in enumerate(shapes)}
+    tensors = as_tensors(named | {f"layer.{i}.bias": (length,) for i, length in enumerate(lengths)})
+    weights = body(tensors)
+    small = sum(tensor.elements for tensor in weights) <= SMALL
+    chosen, beside = choose(weights, vectors(tensors))
+    for all_of_them, some in ((weights, chosen), (vectors(tensors), beside)):
+        names = {tensor.name for tensor, _ in some}
+        assert [tensor.name for tensor, _ in some] == [tensor.name for tensor in all_of_them if tensor.name in names]
+    there, taken = Counter(tensor.shape for tensor in weights), Counter(tensor.shape for tensor, _ in chosen)
+    least, budget = min(there.values()), RUNS if small else RUNS - VECTORS
+    assert sum(count for _, count in chosen) <= max(budget, least)
+    assert len(beside) == min(len(vectors(tensors)), SMALL_VECTORS if small else VECTORS)
+    assert any(taken[shape] == there[shape] for shape in there), "some shape is whole"
+    assert len(chosen) == min(len(weights), max(budget, least))
+
+
+def test_what_is_larger_comes_first_and_the_rest_is_told() -> None:
+    shapes = {f"a.{i}.weight": (3000, 700) for i in range(30)} | {f"b.{i}.weight": (70, 70) for i in range(20)}
+    weights = body(as_tensors(shapes | {f"c.{i}.weight": (700, 700) for i in range(100)}))
+    taken = Counter(tensor.shape for tensor, _ in choose(weights)[0])
+    assert taken == {(3000, 700): 30, (70, 70): 20, (700, 700): 6}
+    model = {f"{i}.weight": np.zeros((6, 6), np.float32) for i in range(200)} | {"x.weight": np.zeros((12, 6), np.float32)}
+    assert fingerprint(model).partial == ((6, 6),)
+    assert fingerprint(network(0)).partial == ()
 
 
 def test_a_large_model_is_read_by_parts_alone(tmp_path: Path) -> None:
@@ -228,6 +281,51 @@ def test_a_short_model_s_short_vector_is_filled_up_and_a_constant_one_s_is_zero(
     assert not short_vector(fingerprint_of([np.full((5, 6), 2.0)])).any()
 
 
+def stack(seed: int, layers: Sequence[int], prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Some layers of a large stack; layers of one number and seed hold the same values."""
+    made: dict[str, NDArray[Any]] = {}
+    for place, layer in enumerate(layers):
+        for number, shape in enumerate([(96, 96)] * 4 + [(256, 96)] * 2 + [(96, 256)]):
+            drawn = np.random.default_rng([seed, layer, number]).standard_normal(shape)
+            made[f"{prefix}layers.{place}.{'qkvogud'[number]}.weight"] = drawn.astype(np.float16)
+    return made
+
+
+def test_block_vectors_find_the_source_of_a_cut_depth_and_of_a_part() -> None:
+    source = fingerprint(stack(0, range(24)))
+    halved = fingerprint(stack(0, range(0, 24, 2)))
+    part = fingerprint(stack(0, range(24), "tower.") | {f"lm.h.{i}.{k}": np.ones((80, 80)) for i in range(40) for k in "ab"})
+    strangers = [fingerprint(stack(seed, range(24))) for seed in range(1, 30)]
+    kinds = [f.blocks[0] for f in (source, halved, *strangers)]
+    assert len({block.key for block in kinds}) == 1
+    assert [block.count for block in kinds[:2]] == [24, 12]
+    (tower,) = [block for block in part.blocks if block.key == kinds[0].key]
+    vector = block_vector(source, kinds[0]).astype(np.float64)
+    assert vector.shape == (1024,)
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=2e-3)
+    unrelated = [vector @ block_vector(f, f.blocks[0]).astype(np.float64) for f in strangers]
+    assert np.std(unrelated) == pytest.approx(1 / 32, rel=0.4)
+    assert vector @ block_vector(halved, kinds[1]).astype(np.float64) > 8 / 32
+    assert vector @ block_vector(part, tower).astype(np.float64) > 8 / 32
+
+
+def test_a_block_vector_does_not_depend_on_the_order_of_blocks() -> None:
+    one, other = (fingerprint(stack(0, layers)) for layers in (range(8), [3, 1, 0, 2, 7, 6, 5, 4]))
+    np.testing.assert_allclose(block_vector(one, one.blocks[0]), block_vector(other, other.blocks[0]), atol=2e-3)
+    assert one.blocks == other.blocks
+
+
+def test_an_adapter_s_blocks_are_those_of_the_matrices_that_it_changes() -> None:
+    base = fingerprint(stack(0, range(6)))
+    adapter: dict[str, NDArray[Any]] = {}
+    for name, matrix in stack(0, range(6), "base_model.model.").items():
+        stem, (out, into) = name.removesuffix(".weight"), matrix.shape
+        adapter |= {f"{stem}.lora_A.weight": np.zeros((4, into)), f"{stem}.lora_B.weight": np.zeros((out, 4))}
+    (mine,), (theirs,) = fingerprint(adapter).blocks, base.blocks
+    assert mine == replace(theirs, samples=())
+    assert not block_vector(fingerprint(adapter), mine).any()
+
+
 def test_what_is_not_finite_counts_as_zero() -> None:
     raw = np.array([1.0, np.nan, np.inf, -np.inf, 3e38, -2.0], np.float32)
     assert values(Sample((2, 3), "F32", raw.tobytes())).tolist() == [1.0, 0, 0, 0, 0, -2.0]
@@ -242,12 +340,21 @@ def test_standardised_values_have_no_mean_and_one_root_mean_square(sampled: list
     assert not found.any() or np.sqrt(np.mean(np.square(found))) == pytest.approx(1.0, abs=1e-3)
 
 
-@given(fingerprints())
+@given(
+    fingerprints(),
+    fingerprints(),
+    st.lists(st.builds(Block, names, st.integers(0, 99), st.just((0,)), st.just(((3, 4), (5, 6))))),
+)
 @OFTEN
-def test_what_is_stored_comes_back(one: Fingerprint) -> None:
+def test_what_is_stored_comes_back(one: Fingerprint, other: Fingerprint, blocks: list[Block]) -> None:
+    kinds = tuple(blocks) if one.samples else ()
+    one = replace(one, vectors=other.samples, blocks=kinds, partial=tuple(s.shape for s in other.samples))
     back = decode(encode(one))
     assert (back.scheme, back.architecture, back.parameters) == (one.scheme, one.architecture, one.parameters)
-    assert [(s.shape, s.dtype, s.raw, s.label) for s in back.samples] == [(s.shape, s.dtype, s.raw, s.label) for s in one.samples]
+    for kind in ("samples", "vectors"):
+        parts = [[(s.shape, s.dtype, s.raw, s.label) for s in getattr(f, kind)] for f in (back, one)]
+        assert parts[0] == parts[1]
+    assert (back.blocks, back.partial) == (one.blocks, one.partial)
     assert digest(back) == digest(one)
 
 
@@ -269,22 +376,56 @@ def test_a_stored_fingerprint_cut_or_lengthened_is_refused(place: int, more: byt
             decode(changed)
 
 
-@pytest.mark.parametrize("head", ["[" * 50_000, "[]", "7", '{"samples":7}', '{"samples":[[7,7,7,7]]}', "{}"])
-def test_odd_heads_are_refused(head: str) -> None:
+WHOLE = '{"scheme":"","architecture":"","parameters":1,"samples":[],'
+HEADS = [
+    "[" * 50_000,
+    "[]",
+    "7",
+    '{"samples":7}',
+    '{"samples":[[7,7,7,7]]}',
+    "{}",
+    WHOLE + '"vectors":7}',
+    WHOLE + '"blocks":[7]}',
+]
+
+
+@pytest.mark.parametrize("head", [*HEADS, WHOLE + '"blocks":[["",1,[0],[]]]}', WHOLE + '"partial":[7]}'])
+@pytest.mark.parametrize("version", [1, 2])
+def test_odd_heads_are_refused(head: str, version: int) -> None:
     with pytest.raises(BadWeights):
-        decode(b"HLFP\x01" + len(head).to_bytes(4, "little") + head.encode())
+        decode(b"HLFP" + bytes([version]) + len(head).to_bytes(4, "little") + head.encode())
+
+
+@pytest.mark.parametrize("version", [0, 3, 255])
+def test_a_later_version_is_refused(version: int) -> None:
+    with pytest.raises(BadWeights, match="version"):
+        decode(b"HLFP" + bytes([version]) + GOLDEN.read_bytes()[5:])
 
 
 def test_a_fingerprint_of_the_first_version_is_read_for_ever() -> None:
+    kept = decode(FIRST.read_bytes())
+    assert (kept.scheme, kept.architecture, kept.parameters, kept.dtype) == ("hl1", "4123444227ab4b2a", 3530, "F32")
+    assert (kept.vectors, kept.blocks, kept.partial) == ((), (), ())
+    assert digest(kept) == "c023807da180a8bd87969c4ec7ee4935"
+    assert digest(decode(encode(kept))) == digest(kept)
+
+
+def test_a_fingerprint_of_the_second_version_is_read_for_ever() -> None:
     stored = GOLDEN.read_bytes()
     kept = decode(stored)
     assert encode(kept) == stored
-    assert digest(kept) == "c023807da180a8bd87969c4ec7ee4935"
-    assert (kept.scheme, kept.architecture, kept.parameters, kept.dtype) == ("hl1", "4123444227ab4b2a", 3530, "F32")
+    assert digest(kept) == "e7dfb5fb45265cb748eecb734aa8758f"
+    assert (kept.scheme, kept.architecture, kept.parameters, kept.dtype) == ("hl2", "95fa8c29bc5d136a", 5930, "F32")
     assert [(s.label, s.shape, s.dtype) for s in kept.samples] == [
         ("stem.weight", (30, 3, 3, 3), "BF16"),
-        ("blocks.0.weight", (40, 30), "F32"),
-        ("blocks.1.weight", (40, 30), "F32"),
+        ("blocks.0.down", (30, 40), "F32"),
+        ("blocks.1.down", (30, 40), "F32"),
+        ("blocks.0.up", (40, 30), "F32"),
+        ("blocks.1.up", (40, 30), "F32"),
+    ]
+    assert [(s.label, s.shape) for s in kept.vectors] == [("norm", (40,))]
+    assert [(b.key, b.count, b.samples, b.shapes) for b in kept.blocks] == [
+        ("7d11c0e8588a5e56", 2, (1, 2, 3, 4), ((30, 40), (40, 30)))
     ]
 
 
@@ -292,4 +433,4 @@ def test_the_scheme_samples_what_it_always_sampled() -> None:
     assert encode(fingerprint(golden_model())) == GOLDEN.read_bytes()
     large = np.arange(3_000_000, dtype=np.float32).reshape(1500, 2000)
     (sample,) = fingerprint({"it": large}).samples
-    assert values(sample)[::RUN_LENGTH][:5].tolist() == [27176, 80944, 136432, 156320, 199120]
+    assert values(sample)[::RUN_LENGTH][:5].tolist() == [1553056, 407200, 2260640, 1114784, 2968224]

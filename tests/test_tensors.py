@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_lineage.tensors import architecture_key, body
-from hub_lineage.types import Tensor
+from hub_lineage.tensors import architecture_key, block_keys, body, changed_by_adapter, vectors
+from hub_lineage.types import Block, Tensor
 from tests.strategies import OFTEN, names
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -202,3 +202,125 @@ def test_a_model_of_one_matrix_is_its_own_body() -> None:
 def test_order_follows_blocks_then_roles() -> None:
     found = [t.name for t in body(tensors({f"h.{name}.weight": (8, 8) for name in ("10.v", "10.q", "9.k", "9.o", "9.q", "x.b")}))]
     assert found == ["h.x.b.weight", "h.9.k.weight", "h.9.o.weight", "h.9.q.weight", "h.10.q.weight", "h.10.v.weight"]
+
+
+def blocks(shapes: Shapes) -> list[Block]:
+    return list(block_keys(body(tensors(shapes))))
+
+
+def bert(vocabulary: int = 30_522, head: int = 2, layers: int = 3, inner: int = 3072) -> dict[str, tuple[int, ...]]:
+    """A pooler beside the blocks has their commonest shape."""
+    shapes: dict[str, tuple[int, ...]] = {"embeddings.word.weight": (vocabulary, 768), "pooler.dense.weight": (768, 768)}
+    for i in range(layers):
+        block = f"encoder.layer.{i}"
+        shapes |= {f"{block}.attention.{part}.weight": (768, 768) for part in ("query", "key", "value", "output")}
+        shapes |= {f"{block}.intermediate.weight": (inner, 768), f"{block}.output.weight": (768, inner)}
+    return shapes | {"classifier.weight": (head, 768)}
+
+
+STACKS = {"llama": llama, "vit": vit, "gpt2": gpt2, "bert": bert}
+stacks = pytest.mark.parametrize("kind", STACKS)
+
+
+@stacks
+@given(st.data())
+@OFTEN
+def test_a_stack_has_one_block_key_whatever_its_depth_and_names(kind: str, data: st.DataObject) -> None:
+    layers = data.draw(st.integers(3, 30))
+    (whole,) = blocks(STACKS[kind](layers=layers))
+    shapes = STACKS[kind](layers=data.draw(st.integers(3, 30)))
+    prefix = data.draw(st.sampled_from(["", "vision_tower.", "qwen2.model."]))
+    (cut,) = blocks({prefix + name: shape for name, shape in shapes.items()})
+    plain = st.text("abcdefgh.", min_size=9, max_size=9) | st.integers(0, 10**9).map("layers.{}".format)
+    named = data.draw(st.lists(plain, min_size=len(shapes), max_size=len(shapes), unique=True))
+    (nameless,) = blocks(dict(zip(named, data.draw(st.permutations(list(shapes.values()))), strict=True)))
+    assert whole.count == layers
+    assert whole.key == cut.key == nameless.key
+    assert cut.count == nameless.count
+
+
+@stacks
+def test_a_block_holds_its_tensors_alone(kind: str) -> None:
+    shapes = STACKS[kind](layers=5)
+    weights = body(tensors(shapes))
+    (block,) = block_keys(weights)
+    inside = {name for name, shape in shapes.items() if len(shape) > 1 and any(f".{i}." in name for i in range(5))}
+    assert {weights[i].name for i in block.samples} == inside
+
+
+def test_blocks_of_other_shapes_have_other_keys() -> None:
+    stacked = [llama(), llama(inner=1380), vit(), vit(inner=384), gpt2(), bert()]
+    assert len({block.key for shapes in stacked for block in blocks(shapes)}) == len(stacked)
+
+
+def test_a_tower_in_a_larger_model_keeps_its_key_beside_the_other() -> None:
+    whole = {f"language_model.{name}": shape for name, shape in llama(layers=12).items()}
+    whole |= {f"vision_tower.vision_model.{name}": shape for name, shape in vit(layers=7).items()}
+    whole |= {"projector.0.weight": (512, 192), "projector.2.weight": (512, 512)}
+    found = {block.key: block.count for block in blocks(whole)}
+    assert found == {blocks(llama())[0].key: 12, blocks(vit())[0].key: 7}
+
+
+def test_stages_hold_several_kinds_of_block() -> None:
+    found = blocks(resnet() | {f"layer2.{i}.{name}": shape for i in (2, 3) for name, shape in _bottleneck().items()})
+    assert [block.count for block in found] == [3]
+    swin = {
+        f"layers.{stage}.blocks.{i}.{name}.weight": (width * wide, width * high)
+        for stage, (width, depth) in enumerate([(96, 2), (192, 2), (384, 6)])
+        for i in range(depth)
+        for name, wide, high in (("attn.qkv", 3, 1), ("attn.proj", 1, 1), ("mlp.fc1", 4, 1), ("mlp.fc2", 1, 4))
+    }
+    assert [block.count for block in blocks(swin)] == [6, 2, 2], "a stage is no block"
+
+
+def _bottleneck() -> dict[str, tuple[int, ...]]:
+    return {"conv1.weight": (256, 1024, 1, 1), "conv2.weight": (256, 256, 3, 3), "conv3.weight": (1024, 256, 1, 1)}
+
+
+@pytest.mark.parametrize("shapes", [{}, mlp(), {"weight": (10, 784)}, {"1.2.3.4.5.6.7.8.9": (30, 30), "x": (30, 40)}])
+def test_where_nothing_repeats_there_is_no_block(shapes: dict[str, tuple[int, ...]]) -> None:
+    assert blocks(shapes) == []
+
+
+@given(st.dictionaries(names | st.just("1." * 5000), st.tuples(st.integers(1, 40), st.integers(1, 40)), max_size=30))
+@OFTEN
+def test_blocks_of_any_network_share_nothing(shapes: dict[str, tuple[int, ...]]) -> None:
+    weights = body(tensors(shapes))
+    found = block_keys(weights)
+    inside = [i for block in found for i in block.samples]
+    assert len(set(inside)) == len(inside) <= len(weights)
+    assert all(block.count > 1 and len(block.samples) >= block.count for block in found)
+
+
+def test_vectors_are_gains_and_biases_of_the_body() -> None:
+    shapes = llama() | {"lm_head.bias": (32_000,), "model.layers.0.self_attn.k_proj.bias": (96,), "few": (7,), "one": ()}
+    found = [t.name for t in vectors(tensors(shapes))]
+    norms = [f"model.layers.{i}.input_layernorm.weight" for i in range(3)]
+    assert found == ["model.layers.0.self_attn.k_proj.bias", "model.norm.weight", *norms]
+    assert vectors(tensors(shapes, dtype="I8")) == ()
+
+
+@pytest.mark.parametrize(
+    ("down", "up"),
+    [
+        ("q.lora_A.weight", "q.lora_B.weight"),
+        ("q.lora_A.default.weight", "q.lora_B.default.weight"),
+        ("q.lora_down.weight", "q.lora_up.weight"),
+        ("q_lora_A", "q_lora_B"),
+    ],
+)
+def test_an_adapter_tells_the_shapes_that_it_changes(down: str, up: str) -> None:
+    shapes = {down: (8, 300), up: (400, 8), "x.lora_A.weight": (8, 300), "y.lora_A.weight": (8, 30), "y.lora_B.weight": (30, 4)}
+    assert [(t.name, t.shape) for t in changed_by_adapter(tensors(shapes))] == [("q", (400, 300))]
+    convolved = {"c.lora_A.weight": (8, 30, 3, 3), "c.lora_B.weight": (40, 8, 1, 1)}
+    assert [t.shape for t in changed_by_adapter(tensors(convolved))] == [(40, 30, 3, 3)]
+
+
+@kinds
+def test_what_is_no_adapter_changes_nothing(kind: str) -> None:
+    assert changed_by_adapter(tensors(KINDS[kind][0]())) == ()
+
+
+def test_a_mask_is_no_weight() -> None:
+    masks = {f"h.{i}.attn.bias": (1, 1, 1024, 1024) for i in range(3)}
+    assert body(tensors(gpt2() | masks)) == body(tensors(gpt2()))

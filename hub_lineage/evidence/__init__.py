@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hub_lineage.evidence import asymmetry, correlation, identity, independence, tree
+from hub_lineage.evidence import asymmetry, correlation, growth, identity, independence, tree
 from hub_lineage.family import Family, Matrix
 
 SOURCES: tuple[Callable[[Family], dict[str, Matrix]], ...] = (
@@ -15,6 +15,7 @@ SOURCES: tuple[Callable[[Family], dict[str, Matrix]], ...] = (
     tree.cues,
     identity.cues,
     asymmetry.cues,
+    growth.cues,
 )
 """The sources in the order in which their cues stand."""
 DIGITS = 9

@@ -47,6 +47,11 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def written(shape: tuple[int, ...]) -> str:
+    """A shape as the database takes it."""
+    return "x".join(map(str, shape))
+
+
 def write_facts(model: Model) -> str:
     """All of a model but its identity and fingerprint, as JSON.
 

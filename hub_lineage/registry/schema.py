@@ -63,8 +63,30 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 INSERT INTO state VALUES ('long_end', 0);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_BLOCKS = """
+CREATE TABLE block (
+  kind INTEGER NOT NULL REFERENCES architecture (number),
+  model INTEGER NOT NULL REFERENCES model (number),
+  times INTEGER NOT NULL,
+  slot INTEGER NOT NULL UNIQUE,
+  slot_check INTEGER NOT NULL,
+  PRIMARY KEY (model, kind)
+) WITHOUT ROWID;
+CREATE INDEX block_of_kind ON block (kind, model);
+CREATE TABLE block_shape (
+  shape TEXT NOT NULL,
+  kind INTEGER NOT NULL REFERENCES architecture (number),
+  times INTEGER NOT NULL,
+  PRIMARY KEY (shape, kind)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _BLOCKS)
 """Migration ``n`` (from 1) leads from version ``n - 1`` to ``n``; one that was released is never edited."""
+OLDEST = 1
+"""The oldest version that is read as it stands; before version 2 no model was stored by its blocks."""
+BLOCK = "block:"
+"""What stands before a block key where it is kept among the architecture keys, so that its vectors lie together as theirs do."""
 
 
 def connect(folder: Path, *, write: bool = False) -> sqlite3.Connection:
@@ -100,9 +122,9 @@ def check(connection: sqlite3.Connection, folder: Path) -> None:
         )
     if version > len(MIGRATIONS):
         raise _newer(folder, version)
-    if version < len(MIGRATIONS):
+    if version < OLDEST:
         raise RegistryVersion(
-            f"The registry at {folder} is of version {version}; this program reads version {len(MIGRATIONS)}.",
+            f"The registry at {folder} is of version {version}; this program reads version {OLDEST} and later.",
             "Any `hub-lineage crawl` into it brings it up to date.",
         )
 
@@ -121,6 +143,12 @@ def migrate(connection: sqlite3.Connection, folder: Path) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def has_blocks(connection: sqlite3.Connection) -> bool:
+    """Whether the database is of a version that keeps models by their blocks."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version) > 1
 
 
 def _open(folder: Path, mode: str) -> sqlite3.Connection:

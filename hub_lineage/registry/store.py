@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,15 +17,19 @@ from typing import final
 
 import numpy as np
 
+from hub_lineage.candidates import Fit
 from hub_lineage.errors import BadWeights, RegistryError
 from hub_lineage.fingerprint import decode
 from hub_lineage.registry import schema, vectors
 from hub_lineage.registry.folder import LOCK, LONG, SHORT, damaged, in_words, require
-from hub_lineage.registry.records import Failure, Hit, RegistryInfo, plain, read_model
+from hub_lineage.registry.records import Failure, Hit, RegistryInfo, plain, read_model, written
 from hub_lineage.registry.writer import Writer
-from hub_lineage.types import Fingerprint, Floats, Model
+from hub_lineage.types import Block, Fingerprint, Floats, Model
 
+_MOST_SHAPES = 64  # of a kind of block that are asked for; SQLite joins no more than 500 questions
 _AT_ONCE = 500  # values in one query's list, below the least limit that SQLite is built with
+_OF_MODELS = "SELECT slot, id, revision, slot_check FROM model WHERE newest AND slot IN"
+_OF_BLOCKS = "SELECT b.slot, id, revision, b.slot_check FROM block b JOIN model ON number = model WHERE newest AND b.slot IN"
 _ROW = "SELECT id, revision, start, length, long_check, facts FROM model"
 
 _Row = tuple[str, str, int, int, int, str]
@@ -92,31 +96,48 @@ class Registry:
             row = connection.execute(f"{_ROW} WHERE id = ? AND {which}", values).fetchone()
         return self._model(row) if row else None
 
-    def revision(self, id: str) -> str | None:  # noqa: A002 - the word that Model uses
-        """The newest stored revision of an ID, without reading its fingerprint; None where there is none."""
+    def revision(self, id: str, scheme: str | None = None) -> str | None:  # noqa: A002 - the word that Model uses
+        """The newest stored revision of an ID, without reading its fingerprint; None where none is there by ``scheme``."""
+        query = (
+            "SELECT revision FROM model m JOIN architecture a ON a.number = m.architecture"
+            " WHERE id = ? AND newest AND ifnull(?, scheme) = scheme"
+        )
         with self._snapshot() as connection:
-            row = connection.execute("SELECT revision FROM model WHERE id = ? AND newest", (plain(id),)).fetchone()
+            row = connection.execute(query, (plain(id), None if scheme is None else plain(scheme))).fetchone()
         return row[0] or None if row else None
 
     def search(self, fingerprint: Fingerprint, top: int = 50) -> list[Hit]:
         """The newest models of the same scheme and architecture, most similar first, ties by ID: exact, not approximate."""
         query = vectors.short(fingerprint).astype(np.float32)
         with self._snapshot() as connection:
-            found = self._architecture(connection, fingerprint)
-            parts = vectors.runs(connection, found) if found is not None else []
-            slots, scores = vectors.score(self._folder / SHORT, parts, query)
-            wanted = top
-            while True:
-                kept = min(wanted, len(slots))
-                if kept < 1:
-                    return []
-                cut = np.partition(scores, len(scores) - kept)[len(scores) - kept]
-                near = slots[scores >= cut - 2 * vectors.TOLERANCE]
-                hits = self._hits(connection, near, query)
-                # Superseded vectors are scored too; go on until enough newest ones lie safely above all that were left out.
-                if kept == len(slots) or sum(hit.similarity >= cut - vectors.TOLERANCE for hit in hits) >= top:
-                    return hits[:top]
-                wanted *= 4
+            kind = self._kind(connection, fingerprint.architecture, fingerprint.scheme)
+            return [] if kind is None else self._nearest(connection, kind, query, top, _OF_MODELS)
+
+    def search_blocks(self, fingerprint: Fingerprint, top: int = 50) -> list[Hit]:
+        """The newest models of any architecture that share a kind of depth block, most similar in it first, ties by ID."""
+        best: dict[str, Hit] = {}
+        with self._snapshot() as connection:
+            for block in fingerprint.blocks if schema.has_blocks(connection) else ():
+                kind = self._kind(connection, schema.BLOCK + block.key, fingerprint.scheme) if block.samples else None
+                query = vectors.of_block(fingerprint, block).astype(np.float32)
+                for hit in [] if kind is None else self._nearest(connection, kind, query, top, _OF_BLOCKS):
+                    if hit.id not in best or hit.similarity > best[hit.id].similarity:
+                        best[hit.id] = hit
+        return sorted(best.values(), key=lambda hit: (-hit.similarity, hit.id))[:top]
+
+    def bases(self, fingerprint: Fingerprint, top: int = 50) -> list[Fit]:
+        """The newest models that an adapter could belong to, nearest to it in depth first, ties by ID.
+
+        They have a kind of block that holds all shapes which the adapter changes in one block.
+        """
+        found: dict[str, Fit] = {}
+        with self._snapshot() as connection:
+            for block in fingerprint.blocks if schema.has_blocks(connection) else ():
+                if not block.samples and block.shapes:
+                    for fit in self._holding(connection, block, fingerprint.scheme, top):
+                        if fit.id not in found or fit.away < found[fit.id].away:
+                            found[fit.id] = fit
+        return sorted(found.values(), key=lambda fit: (fit.away, fit.id))[:top]
 
     def by_architecture(self, key: str, limit: int | None = None) -> Iterator[Model]:
         """The newest models of an architecture key, of every scheme, in the order of their IDs."""
@@ -163,7 +184,8 @@ class Registry:
             models, all_rows = connection.execute(
                 "SELECT (SELECT count(*) FROM model WHERE newest), count(*) FROM model"
             ).fetchone()
-            (architectures,) = connection.execute("SELECT count(DISTINCT key) FROM architecture").fetchone()
+            named = "SELECT count(DISTINCT key) FROM architecture WHERE key NOT LIKE ?"
+            (architectures,) = connection.execute(named, (f"{schema.BLOCK}%",)).fetchone()
             (failures,) = connection.execute("SELECT count(*) FROM failure").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             last = connection.execute("SELECT value FROM state WHERE name = 'last_write'").fetchone()
@@ -247,25 +269,51 @@ class Registry:
             "Crawl that model again, or restore the folder from a copy.",
         )
 
-    def _architecture(self, connection: sqlite3.Connection, fingerprint: Fingerprint) -> int | None:
-        named = (plain(fingerprint.architecture), plain(fingerprint.scheme))
+    def _kind(self, connection: sqlite3.Connection, key: str, scheme: str) -> int | None:
+        named = (plain(key), plain(scheme))
         row = connection.execute("SELECT number FROM architecture WHERE key = ? AND scheme = ?", named).fetchone()
         return int(row[0]) if row else None
 
-    def _hits(self, connection: sqlite3.Connection, slots: Sequence[int], query: Floats) -> list[Hit]:
+    def _holding(self, connection: sqlite3.Connection, block: Block, scheme: str, top: int) -> list[Fit]:
+        """The newest models with as many blocks of a kind that holds all shapes of this one as often."""
+        wanted = dict(Counter(block.shapes).most_common(_MOST_SHAPES))
+        marks = " UNION ALL ".join(["SELECT kind FROM block_shape WHERE shape = ? AND times >= ?"] * len(wanted))
+        query = (
+            "SELECT m.id, m.revision, min(b.times - ?) AS away FROM block b JOIN model m ON m.number = b.model"  # noqa: S608 - our own words
+            " JOIN architecture a ON a.number = b.kind WHERE m.newest AND a.scheme = ?"
+            f" AND b.times >= ? AND b.kind IN (SELECT kind FROM ({marks}) GROUP BY kind HAVING count(*) = ?)"
+            " GROUP BY m.id ORDER BY away, m.id LIMIT ?"
+        )
+        shapes = [value for shape, times in wanted.items() for value in (written(shape), times)]
+        rows = connection.execute(query, [block.count, plain(scheme), block.count, *shapes, len(wanted), top])
+        return [Fit(name, revision or None, away) for name, revision, away in rows]
+
+    def _nearest(self, connection: sqlite3.Connection, kind: int, query: Floats, top: int, rows: str) -> list[Hit]:
+        """The newest models among the vectors of one kind, most similar first."""
+        slots, scores = vectors.score(self._folder / SHORT, vectors.runs(connection, kind), query)
+        wanted = top
+        while True:
+            kept = min(wanted, len(slots))
+            if kept < 1:
+                return []
+            cut = np.partition(scores, len(scores) - kept)[len(scores) - kept]
+            near = slots[scores >= cut - 2 * vectors.TOLERANCE]
+            hits = self._hits(connection, near, query, rows)
+            # Superseded vectors are scored too; go on until enough newest ones lie safely above all that were left out.
+            if kept == len(slots) or sum(hit.similarity >= cut - vectors.TOLERANCE for hit in hits) >= top:
+                return hits[:top]
+            wanted *= 4
+
+    def _hits(self, connection: sqlite3.Connection, slots: Sequence[int], query: Floats, rows: str) -> list[Hit]:
         """The newest models in these slots with their exact cosines, in the order of an answer."""
-        rows: list[tuple[int, str, str, int]] = []
+        found: list[tuple[int, str, str, int]] = []
         for first in range(0, len(slots), _AT_ONCE):
             some = [int(slot) for slot in slots[first : first + _AT_ONCE]]
-            marks = ",".join("?" * len(some))
-            rows += connection.execute(
-                f"SELECT slot, id, revision, slot_check FROM model WHERE newest AND slot IN ({marks})",  # noqa: S608 - question marks
-                some,
-            )
-        cosines, checks = vectors.exact(self._folder / SHORT, [row[0] for row in rows], query)
+            found += connection.execute(f"{rows} ({','.join('?' * len(some))})", some)
+        cosines, checks = vectors.exact(self._folder / SHORT, [row[0] for row in found], query)
         hits = []
-        for (_, name, revision, check), cosine, found in zip(rows, cosines, checks, strict=True):
-            if found != check:
+        for (_, name, revision, check), cosine, held in zip(found, cosines, checks, strict=True):
+            if held != check:
                 raise self._stale(name)
             hits.append(Hit(name, revision or None, cosine))
         return sorted(hits, key=lambda hit: (-hit.similarity, hit.id))

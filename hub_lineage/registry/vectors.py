@@ -1,7 +1,7 @@
-"""The file of short fingerprints: rows of 1,024 float16 values, those of one architecture in long runs.
+"""The file of short fingerprints: rows of 1,024 float16 values, those of one architecture or kind of block in long runs.
 
-An extent is a run of slots that belongs to one architecture and fills from its start. A slot is written once and never
-again, so a reader needs no lock: whatever its snapshot of the database names stays as it was.
+An extent is a run of slots that belongs to one architecture, or one kind of block, and fills from its start. A slot is
+written once and never again, so a reader needs no lock: whatever its snapshot of the database names stays as it was.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage import fingerprint as fingerprints
-from hub_lineage.types import Fingerprint, Floats
+from hub_lineage.types import Block, Fingerprint, Floats
 
 WIDTH = 1024
 ROW = 2 * WIDTH
@@ -32,10 +32,18 @@ Run = tuple[int, int]
 
 def short(fingerprint: Fingerprint) -> NDArray[np.float16]:
     """The short fingerprint, shape (1024,); weights that aren't finite count as 0, so that they spoil no search."""
-    vector = np.nan_to_num(fingerprints.short_vector(fingerprint), nan=0.0, posinf=0.0, neginf=0.0)
+    return _finite(fingerprints.short_vector(fingerprint))
+
+
+def of_block(fingerprint: Fingerprint, block: Block) -> NDArray[np.float16]:
+    """The short fingerprint of a kind of block, shape (1024,), finite likewise."""
+    return _finite(fingerprints.block_vector(fingerprint, block))
+
+
+def _finite(vector: NDArray[np.float16]) -> NDArray[np.float16]:
     if vector.shape != (WIDTH,):
         raise ValueError(f"a short fingerprint has {WIDTH} values, not {vector.shape}")
-    return vector.astype("<f2")
+    return np.nan_to_num(vector, nan=0.0, posinf=0.0, neginf=0.0).astype("<f2")
 
 
 def claim(connection: sqlite3.Connection, architecture: int) -> int:

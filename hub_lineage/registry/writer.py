@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 from hub_lineage.fingerprint import encode
 from hub_lineage.registry import schema, vectors
 from hub_lineage.registry.folder import DATABASE, LONG, SHORT, in_words, prepare, sync_folder, writer_lock
-from hub_lineage.registry.records import plain, write_facts
-from hub_lineage.types import Model
+from hub_lineage.registry.records import plain, write_facts, written
+from hub_lineage.types import Block, Model
 
 _MESSAGE = 2000  # characters kept of a failure's message
 
@@ -101,6 +102,7 @@ class Writer:
     def add(self, model: Model) -> None:
         """One model, within a transaction; it becomes the newest revision of its ID."""
         stored, short = encode(model.fingerprint), vectors.short(model.fingerprint)
+        blocks = [(block, vectors.of_block(model.fingerprint, block)) for block in model.fingerprint.blocks]
         with in_words(self._folder):
             architecture = self._architecture(model.fingerprint.architecture, model.fingerprint.scheme)
             start = self._append(stored)
@@ -111,6 +113,9 @@ class Writer:
             self._connection.execute(_UPSERT, (name, revision, *values))
             (number,) = self._connection.execute("SELECT number FROM model WHERE id = ? AND newest", (name,)).fetchone()
             self._point_at(number, model)
+            self._connection.execute("DELETE FROM block WHERE model = ?", (number,))
+            for block, vector in blocks:
+                self._add_block(number, model.fingerprint.scheme, block, vector)
             self._connection.execute("DELETE FROM failure WHERE id = ?", (name,))
 
     def fail(self, name: str, revision: str | None, code: str, message: str) -> None:
@@ -118,6 +123,15 @@ class Writer:
         row = (plain(name), plain(revision) if revision else None, plain(code), plain(message[:_MESSAGE]), _now())
         with in_words(self._folder):
             self._connection.execute("INSERT OR REPLACE INTO failure VALUES (?, ?, ?, ?, ?)", row)
+
+    def _add_block(self, model: int, scheme: str, block: Block, vector: NDArray[np.float16]) -> None:
+        """One kind of block of a model; the shapes of a kind are written down once."""
+        kind = self._architecture(schema.BLOCK + block.key, scheme)
+        slot = self._place(kind, vector)
+        values = (kind, model, block.count, slot, zlib.crc32(vector.tobytes()))
+        self._connection.execute("INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?, ?)", values)
+        shapes = [(written(shape), kind, times) for shape, times in Counter(block.shapes).items()]
+        self._connection.executemany("INSERT OR IGNORE INTO block_shape VALUES (?, ?, ?)", shapes)
 
     def _architecture(self, key: str, scheme: str) -> int:
         named = (plain(key), plain(scheme))

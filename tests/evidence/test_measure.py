@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -87,5 +89,7 @@ def test_cues_of_a_scale_that_all_share_are_the_same() -> None:
 
 def test_every_cue_tells_two_ordered_pairs_apart() -> None:
     family = family_of(tree(PARENTS[:5], [1.0, 0.01, 0.01, 0.01, 0.01]), "BF16")
+    gain, bias = np.random.default_rng(0).standard_normal((2, len(family), 16)).astype(np.float32) / 10
+    family = replace(family, vectors=(1 + gain, bias))
     off = ~np.eye(len(family), dtype=bool)
     assert [name for name, value in measure(family).items() if np.ptp(value[off]) == 0] == []

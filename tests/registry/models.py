@@ -6,7 +6,7 @@ import hashlib
 
 from hypothesis import strategies as st
 
-from hub_lineage.types import Declaration, Fingerprint, Model, Sample
+from hub_lineage.types import Block, Declaration, Fingerprint, Model, Sample
 
 texts = st.text(max_size=20)
 hostile = texts | st.sampled_from(["\ud800", "a\x00b", "'; DROP TABLE model; --", "\U0001f600", "../..", "%", "_"])
@@ -32,9 +32,18 @@ def numbered(number: int, *, revision: str = "r1", size: int = 4096, architectur
 def samples(draw: st.DrawFn) -> Sample:
     """Bytes of any kind, NaN and infinity included, in a whole number of values."""
     dtype, width = draw(st.sampled_from([("F32", 4), ("F16", 2), ("BF16", 2), ("F64", 8), ("F8_E4M3", 1)]))
-    raw = draw(st.binary(min_size=width, max_size=600).filter(lambda data: len(data) % width == 0))
+    data = draw(st.binary(min_size=width, max_size=600))
+    raw = data[: len(data) // width * width]
     return Sample((len(raw) // width, 1), dtype, raw, draw(texts))
 
+
+blocks = st.builds(
+    Block,
+    key=st.sampled_from(["k", "l", "m"]) | texts,
+    count=st.integers(2, 40),
+    samples=st.sampled_from([(), (0,)]),
+    shapes=st.lists(st.sampled_from([(3, 4), (5, 6), (5, 6, 3, 3)]), max_size=4).map(tuple),
+)
 
 fingerprints = st.builds(
     Fingerprint,
@@ -42,6 +51,8 @@ fingerprints = st.builds(
     architecture=st.sampled_from(["a", "b", "c"]),
     parameters=st.integers(0, 2**60),
     samples=st.lists(samples(), min_size=1, max_size=4).map(tuple),
+    vectors=st.lists(samples(), max_size=2).map(tuple),
+    blocks=st.lists(blocks, max_size=3, unique_by=lambda block: block.key).map(tuple),
 )
 
 models = st.builds(
@@ -61,6 +72,6 @@ models = st.builds(
 def contents(model: Model) -> tuple[object, ...]:
     """All of a model, as something that can be compared."""
     print_ = model.fingerprint
-    taken = [(each.shape, each.dtype, each.raw, each.label) for each in print_.samples]
+    taken = [(each.shape, each.dtype, each.raw, each.label) for each in (*print_.samples, *print_.vectors)]
     facts = (model.license, model.downloads, model.created_at, model.last_modified, model.hashes, model.declared)
-    return model.id, model.revision, print_.scheme, print_.architecture, print_.parameters, taken, facts
+    return model.id, model.revision, print_.scheme, print_.architecture, print_.parameters, taken, print_.blocks, facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub_lineage.fingerprint import short_vector
+from hub_lineage.fingerprint import block_vector, short_vector
 from hub_lineage.registry import Hit, Registry, vectors
-from hub_lineage.types import Fingerprint, Floats, Model, Sample
+from hub_lineage.types import Block, Fingerprint, Floats, Model, Sample
 from tests.registry.models import fingerprints, numbered
 
 
@@ -70,6 +71,70 @@ def test_threads_share_one_reader(tmp_path: Path) -> None:
     with Registry.open(tmp_path) as reader, ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda model: reader.search(model.fingerprint, 1)[0].id, models))
     assert found == [model.id for model in models]
+
+
+def stack(number: int, depth: int, kind: int, revision: str = "r1") -> Model:
+    """A network of some depth in one of a few architectures, made of blocks of one or two kinds."""
+    random = np.random.default_rng(kind)
+    samples = [Sample((40, 30), "F32", random.standard_normal(1200).astype("<f4").tobytes()) for _ in range(6)][:depth]
+    kinds = [Block("a", depth, tuple(range(depth)), ((40, 30),))]
+    kinds += [Block("b", 2, (0, 1), ((30, 30), (40, 30), (40, 30)))] if number % 3 == 0 else []
+    return Model(f"o/{number:02}", revision, Fingerprint("hl2", f"key-{depth}", 3000, tuple(samples), (), tuple(kinds)))
+
+
+def blocks_oracle(models: list[Model], query: Fingerprint, top: int) -> list[Hit]:
+    newest = {model.id: model for model in models}
+    best: dict[str, Hit] = {}
+    for mine in query.blocks:
+        asked = block_vector(query, mine).astype(np.float64)
+        for model in newest.values():
+            for its in model.fingerprint.blocks:
+                if its.key == mine.key:
+                    cosine = float((block_vector(model.fingerprint, its).astype(np.float64) * asked).sum())
+                    if model.id not in best or cosine > best[model.id].similarity:
+                        best[model.id] = Hit(model.id, model.revision, cosine)
+    return sorted(best.values(), key=lambda hit: (-hit.similarity, hit.id))[:top]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    puts=st.lists(
+        st.tuples(st.integers(0, 20), st.integers(2, 6), st.integers(0, 2), st.sampled_from(["r1", "r2"])), max_size=40
+    ),
+    top=st.integers(0, 30),
+)
+def test_search_by_blocks_equals_the_oracle(
+    tmp_path_factory: pytest.TempPathFactory, puts: list[tuple[int, int, int, str]], top: int
+) -> None:
+    models = [stack(*each) for each in puts]
+    with Registry.open(tmp_path_factory.mktemp("r"), write=True) as registry:
+        registry.put(models)
+        for query in (stack(0, 3, 0), stack(1, 5, 9)):
+            assert registry.search_blocks(query.fingerprint, top) == blocks_oracle(models, query.fingerprint, top)
+        assert registry.info().architectures == len({model.fingerprint.architecture for model in models})
+
+
+def test_what_was_stored_by_another_scheme_is_not_found_by_its_blocks(tmp_path: Path) -> None:
+    other = stack(1, 4, 0)
+    with Registry.open(tmp_path, write=True) as registry:
+        registry.put([replace(other, fingerprint=replace(other.fingerprint, scheme="hl1"))])
+        assert registry.search_blocks(other.fingerprint) == []
+
+
+def test_an_adapter_finds_what_holds_all_shapes_that_it_changes(tmp_path: Path) -> None:
+    def asking(*shapes: tuple[int, ...], scheme: str = "hl2", depth: int = 3) -> list[str]:
+        block = Block("none", depth, (), tuple(sorted(shapes)))
+        return [fit.id for fit in registry.bases(Fingerprint(scheme, "lora", 1, (), (), (block,)), 9)]
+
+    with Registry.open(tmp_path, write=True) as registry:
+        registry.put([stack(1, 5, 0), stack(2, 3, 0), stack(4, 4, 1), stack(4, 2, 1, "r2"), stack(6, 6, 2)])
+        assert asking((40, 30)) == ["o/02", "o/01", "o/06"], "nearest in depth first"
+        assert asking((40, 30), (40, 30), depth=2) == asking((30, 30), (40, 30), depth=2) == ["o/06"]
+        assert asking((40, 30), (40, 30)) == [], "too shallow"
+        assert asking((40, 30), (30, 40)) == asking((40, 30), (40, 30), (40, 30)) == asking() == []
+        assert asking((40, 30), scheme="hl1") == []
+        assert asking(*((40 + i, 30) for i in range(3000))) == []
+        assert registry.bases(stack(1, 5, 0).fingerprint) == [], "no adapter"
 
 
 @given(fingerprint=fingerprints)

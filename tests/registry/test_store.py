@@ -115,7 +115,7 @@ def test_info_counts_and_weighs(tmp_path: Path) -> None:
         assert registry.info().last_write is None
         registry.put([numbered(1), numbered(2, architecture="key-b")])
         info = registry.info()
-    assert (info.models, info.superseded, info.architectures, info.failures, info.version) == (2, 0, 2, 0, 1)
+    assert (info.models, info.superseded, info.architectures, info.failures, info.version) == (2, 0, 2, 0, 2)
     assert info.bytes > 2 * (4096 + 2048)
     assert info.last_write is not None
 

@@ -59,13 +59,14 @@ def test_newer_version_is_refused_untouched(folder: Path, *, write: bool) -> Non
 
 def test_older_version_is_refused_to_readers_and_migrated_by_the_writer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later (x); INSERT INTO later VALUES (5);"))
+    monkeypatch.setattr(schema, "OLDEST", len(schema.MIGRATIONS))
     error = refused(folder)
     assert isinstance(error, RegistryVersion)
     assert "crawl" in error.hint
     with Registry.open(folder, write=True) as registry:
-        assert (len(registry), registry.info().version) == (20, 2)
+        assert (len(registry), registry.info().version) == (20, 3)
     with Registry.open(folder) as registry:
-        assert registry.info().version == 2
+        assert registry.info().version == 3
 
 
 def test_failed_migration_leaves_the_old_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,7 @@ def test_failed_migration_leaves_the_old_version(folder: Path, monkeypatch: pyte
     refused(folder, write=True)
     monkeypatch.undo()
     with Registry.open(folder, write=True) as registry:
-        assert (len(registry), registry.info().version) == (20, 1)
+        assert (len(registry), registry.info().version) == (20, 2)
 
 
 @pytest.mark.parametrize("write", [False, True])
