@@ -120,8 +120,9 @@ def figures_of_parts(shelf: Shelf, count: int, budget: int) -> list[Figure]:
     """The recall of sources of another architecture, and how often an unrelated network was said to share weights."""
     made = cases(shelf.models, shelf.names, count)
     roots = {shelf.names[model.id]: model.root for model in shelf.models}
+    started = {model.id: model.twin_of_seed or model.id for model in shelf.models}  # whose random numbers a root began with
     hits: dict[str, list[bool]] = {}
-    claimed = compared = 0
+    claims: dict[bool, list[bool]] = {True: [], False: []}
     with shelf.served(made) as hub:
         for case in made:
             found = found_for(case.child, hub, budget)
@@ -130,22 +131,36 @@ def figures_of_parts(shelf: Shelf, count: int, budget: int) -> list[Figure]:
             shared = {model.id for model, _ in sharing(child, unlike)[0]}
             named = {fit.id for fit in found.fits} if case.kind == "adapter" else shared
             hits.setdefault(case.kind, []).append(case.source in named)
-            strangers = {model.id for model in unlike if roots.get(model.id, case.root) != case.root}
-            compared, claimed = compared + len(strangers), claimed + len(strangers & shared)
+            for model in unlike:
+                root = roots.get(model.id, case.root)
+                if root != case.root:
+                    claims[started.get(root) == started.get(case.root)].append(model.id in shared)
     every = [hit for kind in hits.values() for hit in kind]
     words = {
         "cut": "networks cut in depth",
         "tower": "towers lifted out of larger networks",
         "adapter": "adapters without a base",
     }
-    note = f"{len(every)} children of another architecture than their source, with an empty registry; budget {budget}"
+    twins = f"{sum(claims[True])} of {len(claims[True])} that only share an initialisation are said to"
     return [
-        Figure("candidates.recall_parts", float(np.mean(every)), "share", ">= .95", note=note),
+        Figure(
+            "candidates.recall_parts",
+            float(np.mean(every)),
+            "share",
+            ">= .95",
+            note=f"{len(every)} children of another architecture than their source, empty registry; budget {budget}",
+        ),
         *(
             Figure(f"candidates.recall_{kind}", float(np.mean(found)), "share", note=f"{len(found)} {words[kind]}")
             for kind, found in hits.items()
         ),
-        Figure("candidates.parts_claimed", claimed / max(compared, 1), "share", "<= .001", note=f"of {compared} unrelated pairs"),
+        Figure(
+            "candidates.parts_claimed",
+            float(np.mean(claims[False])) if claims[False] else 0.0,
+            "share",
+            "<= .001",
+            note=f"of {len(claims[False])} unrelated networks with blocks of one kind said to share weights; {twins}",
+        ),
     ]
 
 

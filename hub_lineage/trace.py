@@ -23,9 +23,10 @@ from hub_lineage.read import declared as declarations
 from hub_lineage.read import mentioned
 from hub_lineage.read.remembered import Remembered
 from hub_lineage.registry import Registry, default_folder
-from hub_lineage.types import Candidate, Child, Cost, Declaration, Model, Progress, Reference, Source, Trace, Verdict
+from hub_lineage.types import Candidate, Child, Cost, Declaration, Fingerprint, Model, Progress, Reference, Source, Trace, Verdict
 
 Depth = Literal["quick", "full", "deep"]
+_STRANGERS = 16  # unrelated models that nulls are drawn from, at the most
 _AT_ONCE = 8  # candidates whose fingerprints are read at a time
 _ENOUGH_KIN = 8  # where a registry holds so many of a child's kin, the Hub is asked for its declared parents alone
 _MOST_PARTS = 24  # models of other architectures that are looked at for shared blocks
@@ -134,6 +135,7 @@ class Found:
     unread: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
     gone: frozenset[str] = frozenset()  # declared parents that the Hub doesn't know
+    strange: tuple[Fingerprint, ...] = ()  # some of the strangers, for nulls
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +267,8 @@ def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...]
     unlike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) != mine]
     judged, rest = candidates.shortlist(subject.fingerprint, alike)
     parts, apart = candidates.sharing(subject.fingerprint, unlike)
-    return Found(tuple(judged), len(rest), tuple(parts), tuple(apart), unread=unread, costs=costs)
+    strange = tuple(model.fingerprint for model in rest[:: max(1, len(rest) // _STRANGERS)][:_STRANGERS])
+    return Found(tuple(judged), len(rest), tuple(parts), tuple(apart), unread=unread, costs=costs, strange=strange)
 
 
 def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top: int, generations: int) -> Trace:
@@ -274,8 +277,10 @@ def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top:
     family = gather([model.fingerprint for model in models])
     judgement = judge(family)
     forest = phylogeny.forest(judgement)
-    answer = candidates.with_parts(_verdict(judgement, models, found), found.parts)
-    listed = _listed(report.candidates(models, family, judgement, forest, top), found, top)
+    known = (replace(subject, declared=said), *found.alike)
+    answer = candidates.with_parts(_verdict(judgement, known, found), found.parts)
+    shown = report.candidates(models, family, judgement, forest, top, strangers=found.strange, ruled_out=found.strangers)
+    listed = _listed(shown, found, top)
     drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)
     return Trace(
         child=Child(subject.id, subject.revision, subject.fingerprint.architecture, subject.fingerprint.parameters),
@@ -309,7 +314,7 @@ def _verdict(judgement: Judgement, models: Sequence[Model], found: Found) -> Ver
             "Crawl models of this architecture, or name candidates with --among.",
         )
     ids, revisions = [model.id for model in models], [model.revision for model in models]
-    return verdict.decide(judgement, 0, ids, revisions, strangers=found.strangers)
+    return verdict.decide(judgement, 0, ids, revisions, strangers=found.strangers, known=models)
 
 
 def _total(began: float, costs: Sequence[Cost]) -> Cost:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -181,6 +182,29 @@ def test_a_listing_that_fails_is_passed_over(loopback_hub: LoopbackHub, hub: Hub
     serve_chain(loopback_hub)
     loopback_hub.fault("status", status=404, path="/api/models$", times=99)
     assert {"a/root", "b/child"} <= ids(trace("c/third", registry=place, hub=hub))
+
+
+def test_models_of_the_child_s_size_are_found_among_many_of_a_kind(loopback_hub: LoopbackHub, hub: Hub, place: Path) -> None:
+    for number in range(130):
+        loopback_hub.add_repo(f"x/small-{number}", files=files(save({"x.weight": np.ones((9, 9))}), "chain"), downloads=10**6)
+    loopback_hub.add_repo("a/root", files=files(weights(0), "chain"), downloads=1)
+    loopback_hub.add_repo("c/third", files=files(weights(1), "chain"))
+    found = trace("c/third", registry=place, hub=hub)
+    assert ids(found) == {"a/root"}
+    assert not [record for record in loopback_hub.requests if "small-" in record.path], "their sizes rule them out"
+
+
+def test_what_an_older_scheme_left_in_the_registry_is_read_anew(loopback_hub: LoopbackHub, hub: Hub, place: Path) -> None:
+    serve_chain(loopback_hub)
+    first = trace("c/third", registry=place, hub=hub)
+    with Registry.open(place, write=True) as registry:
+        models = [model for name in registry.ids() if (model := registry.get(name)) is not None]
+        registry.put([replace(model, fingerprint=replace(model.fingerprint, scheme="hl1")) for model in models])
+    again = trace("c/third", registry=place, hub=hub)
+    assert ids(again) == ids(first)
+    assert again.verdict == first.verdict
+    with Registry.open(place) as kept:
+        assert {name: kept.revision(name, "hl2") for name in kept.ids()} == {name: kept.revision(name) for name in kept.ids()}
 
 
 @pytest.fixture(scope="module")
