@@ -196,6 +196,8 @@ class _Work:
         self._in_a_row = 0
         if outcome.model is not None and self._is_new(outcome.model):
             self._batch[outcome.model.id] = outcome.model, outcome.layout
+        elif self.ledger.failure(entry.id):  # it was stored before a kill could be noted, or by another name
+            self.ledger.succeed({entry.id: ""})
         if len(self._batch) >= _BATCH or time.monotonic() - self._written > _OFTEN:
             self._store()
 

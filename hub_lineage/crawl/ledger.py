@@ -68,11 +68,12 @@ class Ledger:
     def __init__(self, folder: Path | None, *, write: bool) -> None:
         self._folder = folder or Path()
         path = folder / LEDGER if folder else None
-        kept = path is not None and (write or path.exists())
         with in_words(self._folder):
-            # Without a name SQLite makes a database on disk that goes with the connection.
-            self._connection = sqlite3.connect(path if path is not None and kept else "", timeout=30, isolation_level=None)
-            if write or not kept:
+            self._connection = _connect(path if path is not None and (write or path.exists()) else "")
+            if write or not self._is_ours():
+                if not write:  # there is none, or one of before: nothing is known then, and nothing is changed
+                    self._connection.close()
+                    self._connection = _connect("")
                 self._connection.executescript(_TABLES)
 
     def __enter__(self) -> Ledger:
@@ -132,6 +133,10 @@ class Ledger:
         """Takes from what a scope held."""
         self.change("DELETE FROM listed WHERE scope = ? AND id = ?", [(scope, plain(name)) for name in names])
 
+    def _is_ours(self) -> bool:
+        named = self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {"failed", "listed", "pass", "gone", "layout"} <= {name for (name,) in named}
+
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with in_words(self._folder):
@@ -155,6 +160,11 @@ class Ledger:
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    """A connection; without a name SQLite makes a database on disk that goes with it."""
+    return sqlite3.connect(path, timeout=30, isolation_level=None)
 
 
 def waiting_time(tries: int) -> timedelta:

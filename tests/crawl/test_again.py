@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from hub_lineage.crawl import Entry, Ledger, crawl
+from hub_lineage.crawl import Entry, Ledger, Selection, crawl, plan
 from hub_lineage.crawl.agenda import TODO, Agenda
 from hub_lineage.crawl.ledger import LASTING, Failed, waiting_time
 from hub_lineage.crawl.planning import waits
@@ -142,6 +142,28 @@ def test_a_lost_ledger_does_no_harm(loopback_hub: LoopbackHub, hub: Hub, registr
     (registry.folder / LEDGER).unlink()
     assert crawl(registry, hub=hub).unchanged == 3
     assert held(registry, names)
+
+
+def test_a_ledger_of_an_earlier_version_is_no_ledger(loopback_hub: LoopbackHub, hub: Hub, registry: Registry) -> None:
+    add(loopback_hub, 2)
+    with sqlite3.connect(registry.folder / LEDGER) as database:
+        database.execute("CREATE TABLE attempt (id TEXT PRIMARY KEY, tries INTEGER NOT NULL)")
+    database.close()
+    assert plan(registry, Selection(), hub).to_read == 2
+    assert crawl(registry, hub=hub).added == 2
+    assert plan(registry, Selection(), hub).unchanged == 2
+
+
+def test_a_kill_between_storing_and_noting_it_leaves_no_failure_for_ever(
+    loopback_hub: LoopbackHub, hub: Hub, registry: Registry
+) -> None:
+    names = add(loopback_hub, 2)
+    crawl(registry, hub=hub)
+    with Ledger(registry.folder, write=True) as ledger:
+        ledger.fail(names[0], None, "network")
+    crawl(registry, hub=hub, ids=names)
+    with Ledger(registry.folder, write=False) as ledger:
+        assert tries(ledger, names[0]) == 0
 
 
 def test_a_ledger_keeps_its_rows_where_a_write_fails(registry: Registry) -> None:

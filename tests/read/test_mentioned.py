@@ -32,7 +32,7 @@ def test_without_a_card_or_where_it_cannot_be_read_there_is_none() -> None:
 
     class Broken(Memory):
         def read(self, ranges: object) -> list[bytes]:
-            raise NetworkError("The line is cut.", "Try again.")
+            raise NetworkError(f"The line is cut at {ranges}.", "Try again.")
 
     assert mentioned.models(Broken({"README.md": b"hf.co/a/one"})) == ()
 
