@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import results_file
 from benchmarks.parts import PartCase, cases
 from benchmarks.results_file import Figure
 from benchmarks.zoo import ZooModel, load_truth
@@ -175,7 +174,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = figures(options.zoo, options.split, options.children, options.budget)
     for figure in found:
         print(f"{figure.id:28s} {figure.value:10.4g} {figure.unit:10s} {figure.bar:8s} {figure.note}")
-    results_file.write("candidates", "python -m benchmarks.bench_candidates", found)
     return 0
 
 

@@ -75,6 +75,13 @@ def away(adapter: Fingerprint, blocks: Iterable[Block]) -> int | None:
     return found
 
 
+def fitted(adapter: Fingerprint, models: Sequence[Model]) -> tuple[list[Fit], list[Model]]:
+    """The models that an adapter could belong to, nearest in depth first, and the rest; none where it is no adapter."""
+    depths = [away(adapter, model.fingerprint.blocks) if is_adapter(adapter) else None for model in models]
+    fits = [Fit(model.id, model.revision, depth) for model, depth in zip(models, depths, strict=True) if depth is not None]
+    return sorted(fits, key=lambda fit: fit.away), [model for model, depth in zip(models, depths, strict=True) if depth is None]
+
+
 def are_of_one_kind(one: Fingerprint, other: Fingerprint) -> bool:
     """Whether two networks of any architecture have a kind of depth block in common, of which both hold samples."""
     mine = {block.key for block in one.blocks if block.samples}
@@ -103,13 +110,14 @@ def fitting(fit: Fit) -> Candidate:
     return Candidate(0, fit.id, fit.revision, 0.0, 0.0, None, "unknown", (Evidence("shapes", float(fit.away)),))
 
 
-def with_parts(verdict: Verdict, parts: Sequence[tuple[Model, Part]]) -> Verdict:
-    """A verdict with what the child shares with models of other architectures, where there is nothing surer to say."""
+def with_parts(verdict: Verdict, child: Fingerprint, parts: Sequence[tuple[Model, Part]]) -> Verdict:
+    """A verdict with what a child shares with models of other architectures, where there is nothing surer to say."""
     if not parts or verdict.kind not in {"unknown", "independent", "family"}:
         return verdict
     model, part = parts[0]
     which = f"all {part.blocks}" if part.shared >= part.blocks else f"at least {part.shared} of the {part.blocks}"
-    said = f"{which} of its blocks of one kind hold weights of {model.id}, which has {part.whole} such blocks"
+    kind = " of one kind" if len(child.blocks) > 1 else ""
+    said = f"{which} of its blocks{kind} hold weights of {model.id}, which has {part.whole} such blocks"
     if verdict.kind == "family":
         return replace(verdict, summary=f"{verdict.summary} Besides, {said}.")
     return Verdict(

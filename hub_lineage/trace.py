@@ -267,8 +267,9 @@ def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...]
     unlike = [m for m in models if (m.fingerprint.scheme, m.fingerprint.architecture) != mine]
     judged, rest = candidates.shortlist(subject.fingerprint, alike)
     parts, apart = candidates.sharing(subject.fingerprint, unlike)
+    fits, apart = candidates.fitted(subject.fingerprint, apart)
     strange = tuple(model.fingerprint for model in rest[:: max(1, len(rest) // _STRANGERS)][:_STRANGERS])
-    return Found(tuple(judged), len(rest), tuple(parts), tuple(apart), unread=unread, costs=costs, strange=strange)
+    return Found(tuple(judged), len(rest), tuple(parts), tuple(apart), tuple(fits), unread, costs, strange=strange)
 
 
 def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top: int, generations: int) -> Trace:
@@ -278,7 +279,7 @@ def _answer(subject: Model, found: Found, said: tuple[Declaration, ...], *, top:
     judgement = judge(family)
     forest = phylogeny.forest(judgement)
     known = (replace(subject, declared=said), *found.alike)
-    answer = candidates.with_parts(_verdict(judgement, known, found), found.parts)
+    answer = candidates.with_parts(_verdict(judgement, known, found), subject.fingerprint, found.parts)
     shown = report.candidates(models, family, judgement, forest, top, strangers=found.strange, ruled_out=found.strangers)
     listed = _listed(shown, found, top)
     drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)

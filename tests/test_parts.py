@@ -61,7 +61,7 @@ def test_the_source_of_a_cut_depth_is_found_from_nothing(loopback_hub: LoopbackH
     assert evidence.value > evidence.null.mean + 20 * evidence.null.sd
     assert found.verdict.kind == "family"
     assert (found.verdict.none_probability, found.verdict.parents) == (1.0, ())
-    assert "All 6 of its blocks of one kind hold weights of a/deep, which has 12 such blocks" in found.verdict.summary
+    assert "All 6 of its blocks hold weights of a/deep, which has 12 such blocks" in found.verdict.summary
     assert [one.id for one in found.candidates if one.kinship == "unrelated"] == ["x/other-8"]
     assert sum(one.probability for one in found.candidates) + found.verdict.none_probability == pytest.approx(1.0)
 
@@ -82,7 +82,7 @@ def test_a_network_made_deeper_finds_what_it_was_made_of(loopback_hub: LoopbackH
     serve(loopback_hub, "me/upscaled", headed(tuned(stack(0, [*range(6), *range(2, 8)]), 0.05), 2), "llama")
     found = trace("me/upscaled", registry=place, hub=hub)
     assert only(found, "component").id == "a/shallow"
-    assert "of its blocks of one kind hold weights of a/shallow, which has 8 such blocks" in found.verdict.summary
+    assert "of its blocks hold weights of a/shallow, which has 8 such blocks" in found.verdict.summary
 
 
 def multimodal() -> Weights:
@@ -141,6 +141,12 @@ def test_the_base_of_an_adapter_is_found_in_the_registry(place: Path, tmp_path: 
         registry.put([read_model(open_source(parse_reference(str(folder)))) for folder in folders.values()])
     found = trace(str(lora), registry=place)
     assert [one.id for one in found.candidates] == [str(folders["base"])]
+    named = trace(str(lora), among=[str(folder) for folder in folders.values()])
+    assert [(one.id, bool(one.evidence)) for one in named.candidates] == [
+        (str(folders["base"]), True),
+        (str(folders["vision"]), False),
+    ]
+    assert named.verdict.summary == found.verdict.summary
 
 
 def test_named_candidates_are_compared_by_their_parts_and_all_listed(tmp_path: Path) -> None:

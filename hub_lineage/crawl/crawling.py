@@ -16,6 +16,7 @@ from hub_lineage.crawl.ledger import Ledger, Pass
 from hub_lineage.crawl.planning import Order, Plan, draw_up
 from hub_lineage.crawl.selection import Entry, Selection
 from hub_lineage.errors import BadToken, LineageError, NetworkError, NotFound, RateLimited, RegistryError
+from hub_lineage.fingerprint import SCHEME
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Registry
 from hub_lineage.trace import quiet, read_model
@@ -203,7 +204,9 @@ class _Work:
 
     def _is_new(self, model: Model) -> bool:
         """Whether the registry lacks it; two names may lead to one model."""
-        return model.id not in self._batch and (model.revision is None or self.registry.revision(model.id) != model.revision)
+        return model.id not in self._batch and (
+            model.revision is None or self.registry.revision(model.id, SCHEME) != model.revision
+        )
 
     def _fail(self, entry: Entry, revision: str | None, error: LineageError) -> None:
         self._in_a_row = self._in_a_row + 1 if isinstance(error, NetworkError) else 0
@@ -243,7 +246,7 @@ def _open(entry: Entry, hub: Hub) -> Source:
 
 def _taken_in(source: Source, task: Task, registry: Registry, hub: Hub, left: int) -> _Outcome:
     name, revision = source.reference.id, source.revision
-    if revision is not None and registry.revision(name) == revision:
+    if revision is not None and registry.revision(name, SCHEME) == revision:
         return _Outcome(revision=revision)
     foreseen = Foresight(source, task.layout)
     try:

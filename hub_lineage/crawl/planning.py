@@ -10,6 +10,7 @@ from itertools import islice
 from hub_lineage.crawl.agenda import POSTPONED, TODO, UNCHANGED, Agenda, State
 from hub_lineage.crawl.ledger import Failed, Ledger
 from hub_lineage.crawl.selection import TO_SECONDS, Entry, Selection
+from hub_lineage.fingerprint import SCHEME
 from hub_lineage.hub import Hub
 from hub_lineage.registry import Registry
 from hub_lineage.types import Progress
@@ -133,7 +134,7 @@ def _changes_since(ledger: Ledger, registry: Registry | None, selection: Selecti
 
 
 def _state(entry: Entry, registry: Registry | None, before: Ledger | None, now: datetime) -> State:
-    if registry is not None and entry.revision is not None and registry.revision(entry.id) == entry.revision:
+    if registry is not None and entry.revision is not None and registry.revision(entry.id, SCHEME) == entry.revision:
         return UNCHANGED
     failed = before.failure(entry.id) if before is not None and entry.listed else None
     return POSTPONED if failed is not None and waits(entry, failed, now) else TODO

@@ -14,9 +14,9 @@ import huggingface_hub
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub import errors as client_errors
 
-from hub_lineage.errors import AccessDenied, LineageError, NetworkError, Unreadable
+from hub_lineage.errors import BadToken, LineageError, MissingScope, NetworkError, Unreadable
 from hub_lineage.hub.client import Hub
-from hub_lineage.hub.failures import BELOW, failure, refusal, translate
+from hub_lineage.hub.failures import BELOW, bad_token, failure, refusal, translate
 from hub_lineage.hub.meter import Meter
 from hub_lineage.hub.pace import Clock, Policy
 from hub_lineage.hub.transport import Transport
@@ -73,11 +73,12 @@ class Cards:
 
         Raises:
             Moved: the branch is no longer at ``parent``.
-            AccessDenied: nobody is logged in, or the token may not do this.
+            BadToken: nobody is logged in, or the Hub doesn't accept the token.
+            MissingScope: the token may not do this.
             Unreadable: the Hub doesn't take the card's front matter.
         """
         if self._token is None:
-            raise AccessDenied("Nobody is logged in, so no pull request can be opened.", _LOGIN)
+            raise BadToken("Nobody is logged in, so no pull request can be opened.", _LOGIN)
         api = HfApi(endpoint=self._endpoint, token=self._token)
         with _in_words(repo_id), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the Hub's remarks on a card that was no better before
@@ -135,9 +136,10 @@ def _refused(error: client_errors.HfHubHTTPError, repo_id: str, doing: str) -> L
     if status == 412:
         return Moved(f"{repo_id} was changed while it was read.", "Run this again.")
     if status == 401:
-        return AccessDenied(f"The Hub doesn't accept the token{words}.", f"It may have expired. {_LOGIN}")
+        unknown = BadToken(f"The Hub doesn't accept the token{words}.", f"It may have expired. {_LOGIN}")
+        return bad_token(status, error.response.headers.get("x-error-message", "")) or unknown
     if status == 403:
-        return AccessDenied(f"The token may not open a pull request on {repo_id}{words}.", _LOGIN)
+        return MissingScope(f"The token may not open a pull request on {repo_id}{words}.", _LOGIN)
     if status == 404:
         return refusal(status, error.response.headers, name=repo_id, thing="repository", token=True)
     return failure(status, doing)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from hub_lineage.registry.folder import default_folder as default_folder
-from hub_lineage.registry.ledger import Ledger as Ledger
 from hub_lineage.registry.records import Failure as Failure
 from hub_lineage.registry.records import Hit as Hit
 from hub_lineage.registry.records import RegistryInfo as RegistryInfo
 from hub_lineage.registry.store import Registry as Registry
 
-__all__ = ["Failure", "Hit", "Ledger", "Registry", "RegistryInfo", "default_folder"]
+__all__ = ["Failure", "Hit", "Registry", "RegistryInfo", "default_folder"]

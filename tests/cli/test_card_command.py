@@ -109,7 +109,7 @@ def test_an_opt_out_is_an_answer(server: LoopbackHub, run: Run) -> None:
     assert (done.status, done.out.endswith("Nothing was written.\n")) == (0, True)
 
 
-@pytest.mark.parametrize(("token", "code"), [(READER, "access_denied"), (LATE, "expired_token"), ("hf_nobody", "bad_token")])
+@pytest.mark.parametrize(("token", "code"), [(READER, "missing_scope"), (LATE, "expired_token"), ("hf_nobody", "bad_token")])
 def test_a_token_that_does_not_go_so_far(
     server: LoopbackHub, run: Run, monkeypatch: pytest.MonkeyPatch, token: str, code: str
 ) -> None:
