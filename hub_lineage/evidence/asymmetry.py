@@ -18,9 +18,8 @@ def cues(family: Family) -> dict[str, Matrix]:
     cubic = np.zeros((count, count))
     heavy = np.zeros(count)
     for tensor in family.raw:
-        scaled = np.stack([standardised(row) for row in tensor])
-        cubes = scaled * scaled * scaled
-        products = (cubes @ scaled.T).astype(np.float64)
+        scaled = np.stack([standardised(row) for row in tensor]).astype(np.float64)  # in single, order shows in the sums
+        products = (scaled * scaled * scaled) @ scaled.T
         cubic += products
         heavy += products.diagonal()
     total = family.sizes.sum()
