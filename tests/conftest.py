@@ -34,6 +34,7 @@ for _name in filter(_foreign, list(os.environ)):
     del os.environ[_name]
 os.environ.update(_SETTINGS)
 
+from hub_lineage.hub import Hub  # noqa: E402 - likewise
 from hub_lineage.testing import LoopbackHub  # noqa: E402 - only once the environment is as it should be
 
 ALLOWED_SKIPS = Path(__file__).with_name("skips.txt")
@@ -126,3 +127,16 @@ def loopback_hub() -> Iterator[LoopbackHub]:
     with LoopbackHub() as hub:
         yield hub
     assert hub.crashes == []
+
+
+@pytest.fixture
+def hub(loopback_hub: LoopbackHub) -> Iterator[Hub]:
+    """A client of the loopback Hub, of nobody's."""
+    with Hub(loopback_hub.url, token=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where a registry can be made."""
+    return tmp_path / "registry"

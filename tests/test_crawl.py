@@ -41,12 +41,6 @@ def add(loopback: LoopbackHub, count: int, author: str = "org", first: int = 0) 
 
 
 @pytest.fixture
-def hub(loopback_hub: LoopbackHub) -> Iterator[Hub]:
-    with Hub(loopback_hub.url, token=False) as opened:
-        yield opened
-
-
-@pytest.fixture
 def registry(tmp_path: Path) -> Iterator[Registry]:
     with Registry.open(tmp_path / "registry", write=True) as opened:
         yield opened

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,6 @@ from tests.stacks import LANGUAGE, VISION, Weights, adapter, headed, stack, tune
 
 DEEP = headed(stack(0, range(12)), 0)
 CUT = headed(tuned(stack(0, range(0, 12, 2)), 0.3), 1)
-
-
-@pytest.fixture
-def hub(loopback_hub: LoopbackHub) -> Iterator[Hub]:
-    with Hub(loopback_hub.url, token=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "registry"
 
 
 def serve(loopback: LoopbackHub, name: str, weights: Weights, kind: str = "", file: str = "model", **more: str) -> None:

@@ -44,17 +44,6 @@ def files(content: bytes, kind: str | None = None) -> dict[str, Any]:
     return {"model.safetensors": content, **({"config.json": f'{{"model_type": "{kind}"}}'} if kind else {})}
 
 
-@pytest.fixture
-def hub(loopback_hub: LoopbackHub) -> Iterator[Hub]:
-    with Hub(loopback_hub.url, token=False) as opened:
-        yield opened
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "registry"
-
-
 def ids(found: Trace) -> set[str]:
     return {candidate.id for candidate in found.candidates}
 

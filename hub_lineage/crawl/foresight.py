@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
-from hub_lineage.types import ByteRange, Cost, Reference, RepoFile, Source
+from hub_lineage.read.behind import Behind
+from hub_lineage.types import ByteRange, RepoFile, Source
 
 _MOST = 1000  # ranges kept
 
 
-class Foresight:
+class Foresight(Behind):
     """A source, and where its values lay the last time.
 
     Args:
@@ -24,34 +24,10 @@ class Foresight:
     """
 
     def __init__(self, source: Source, layout: str = "") -> None:
-        self._source = source
+        super().__init__(source)
         self._expected = _ranges(layout, source.files) if layout else ()
         self._asked: dict[ByteRange, None] = {}
         self._held: dict[ByteRange, bytes] = {}
-
-    @property
-    def reference(self) -> Reference:
-        """What was opened."""
-        return self._source.reference
-
-    @property
-    def revision(self) -> str | None:
-        """The commit that all reads come from."""
-        return self._source.revision
-
-    @property
-    def files(self) -> tuple[RepoFile, ...]:
-        """Every file at that commit."""
-        return self._source.files
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What the Hub's API says of the model."""
-        return self._source.card
-
-    def cost(self) -> Cost:
-        """What was asked of the source behind."""
-        return self._source.cost()
 
     def read(self, ranges: Sequence[ByteRange]) -> list[bytes]:
         """The bytes of each range; at the first call those that are expected to follow come along."""

@@ -25,6 +25,11 @@ from hub_lineage.types import Cost, Reference, Source
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
 
+def endpoint_address(endpoint: str | None = None) -> str:
+    """The address of the Hub that is meant: the one given, ``HF_ENDPOINT``, or huggingface.co."""
+    return (endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
+
+
 @final
 class Hub:
     """A Hub over HTTP: opens repositories, lists models, counts what that costs. Safe to share between threads.
@@ -54,7 +59,7 @@ class Hub:
         steady: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        address = (endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
+        address = endpoint_address(endpoint)
         with mapped("Logging in"):
             known = (huggingface_hub.get_token() if token is None else token) or None
         policy = Policy(retries, patience)

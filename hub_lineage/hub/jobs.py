@@ -14,7 +14,7 @@ from huggingface_hub import HfApi
 from huggingface_hub import errors as client_errors
 
 from hub_lineage.errors import AccessDenied, BadToken, LineageError, MissingScope, NetworkError, NotFound, UsageError
-from hub_lineage.hub.client import DEFAULT_ENDPOINT
+from hub_lineage.hub.client import DEFAULT_ENDPOINT, endpoint_address
 from hub_lineage.hub.failures import BELOW, bad_token, failure, translate
 from hub_lineage.schedule import IMAGE, TIMEOUT, Work, job_command
 
@@ -48,7 +48,7 @@ class Jobs:
     """
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
-        self._endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
+        self._endpoint = endpoint_address(endpoint)
         self._token = token or huggingface_hub.get_token()
         self._api = HfApi(endpoint=self._endpoint, token=self._token)
 
@@ -64,7 +64,7 @@ class Jobs:
             UsageError: the Hub doesn't take what was asked for.
         """
         command = job_command(work)
-        secret = os.environ.get(JOB_TOKEN) or self._known("run jobs")
+        secret = os.environ.get(JOB_TOKEN) or logged_in(self._token, "run jobs")
         with in_words("Scheduling the job", "run jobs"):
             owner = namespace or str(self._api.whoami()["name"])
             for one in self._api.list_scheduled_jobs(labels=LABELS, namespace=owner):
@@ -85,7 +85,7 @@ class Jobs:
 
     def fetch(self, dataset: str, folder: Path) -> str:
         """Make the dataset where it is missing, private; bring what it holds into a folder; give the commit it was at."""
-        self._known("write the dataset")
+        logged_in(self._token, "write the dataset")
         with in_words(f"Fetching the registry from {dataset}", "write the dataset"):
             self._api.create_repo(dataset, repo_type="dataset", private=True, exist_ok=True)
             info = self._api.dataset_info(dataset)
@@ -104,7 +104,7 @@ class Jobs:
         Raises:
             NetworkError: somebody else has put something there meanwhile; theirs stays.
         """
-        self._known("write the dataset")
+        logged_in(self._token, "write the dataset")
         with in_words(f"Putting the registry into {dataset}", "write the dataset"):
             done = self._api.upload_folder(
                 repo_id=dataset,
@@ -125,15 +125,21 @@ class Jobs:
         """What the job must know of another Hub than the usual one."""
         return {} if self._endpoint == DEFAULT_ENDPOINT else {"HF_ENDPOINT": self._endpoint}
 
-    def _known(self, doing: str) -> str:
-        if not self._token:
-            raise BadToken("Nobody is logged in.", _LOGIN.format(doing))
-        return self._token
+
+def logged_in(token: str | None, needs: str) -> str:
+    """The token, where there is one; ``needs`` is what it must be allowed, as it stands in "a token that may ...".
+
+    Raises:
+        BadToken: nobody is logged in.
+    """
+    if not token:
+        raise BadToken("Nobody is logged in.", _LOGIN.format(needs))
+    return token
 
 
 @contextmanager
 def in_words(doing: str, needs: str) -> Iterator[None]:
-    """Let no error of the client pass; ``needs`` is what the token must be allowed, as it stands in "a token that may ..."."""
+    """Let no error of the client pass; ``needs`` is as for :func:`logged_in`."""
     try:
         yield
     except client_errors.HfHubHTTPError as error:

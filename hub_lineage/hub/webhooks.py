@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, final
@@ -12,9 +11,9 @@ import huggingface_hub
 from huggingface_hub import HfApi, WebhookInfo, WebhookWatchedItem
 from huggingface_hub import errors as client_errors
 
-from hub_lineage.errors import BadToken, NotFound, UsageError
-from hub_lineage.hub.client import DEFAULT_ENDPOINT
-from hub_lineage.hub.jobs import in_words
+from hub_lineage.errors import NotFound, UsageError
+from hub_lineage.hub.client import endpoint_address
+from hub_lineage.hub.jobs import in_words, logged_in
 
 PATH: Final = "/webhooks/models"
 """Where the receiver of ``spaces/crawler`` listens."""
@@ -44,8 +43,7 @@ class Webhooks:
 
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         self._token = token or huggingface_hub.get_token()
-        address = (endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
-        self._api = HfApi(endpoint=address, token=self._token)
+        self._api = HfApi(endpoint=endpoint_address(endpoint), token=self._token)
 
     def register(self, url: str, authors: Sequence[str], secret: str) -> Registered:
         """Have the Hub call a receiver at each new commit of these authors; one webhook for each address.
@@ -68,8 +66,7 @@ class Webhooks:
             raise UsageError("Nothing says whom to watch.", "Name an author with --watch.")
         if len(secret) < _SHORTEST:
             raise UsageError(f"The secret has less than {_SHORTEST} characters.", "Make one with: openssl rand -hex 32")
-        if not self._token:
-            raise BadToken("Nobody is logged in.", f"Log in with `hf auth login`, with a token that may {_NEEDS}.")
+        logged_in(self._token, _NEEDS)
         with in_words("Registering the webhook", _NEEDS):
             there = next((one for one in self._api.list_webhooks() if one.url == address), None)
             watched = [self._watched(name) for name in names]

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from hub_lineage.types import ByteRange, Cost, Reference, RepoFile, Source
+from hub_lineage.read.behind import Behind
+from hub_lineage.types import ByteRange, Source
 
 LONGEST = 256 * 1024
 """Bytes kept of a file at the most."""
 
 
-class Remembered:
+class Remembered(Behind):
     """Another source, with the beginnings of files kept; a small model costs one request that way instead of two."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        super().__init__(source)
         self._heads: dict[str, bytes] = {}
-
-    @property
-    def reference(self) -> Reference:
-        """What was opened."""
-        return self._source.reference
-
-    @property
-    def revision(self) -> str | None:
-        """The commit that all reads come from."""
-        return self._source.revision
-
-    @property
-    def files(self) -> tuple[RepoFile, ...]:
-        """Every file at that commit."""
-        return self._source.files
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """What the Hub's API says of the model."""
-        return self._source.card
-
-    def cost(self) -> Cost:
-        """What was asked of the source behind."""
-        return self._source.cost()
 
     def read(self, ranges: Sequence[ByteRange]) -> list[bytes]:
         """The bytes of each range, from memory where they are known."""
