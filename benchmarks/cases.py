@@ -31,6 +31,11 @@ class Crowd:
     def __len__(self) -> int:
         return len(self.models)
 
+    @property
+    def merged(self) -> NDArray[np.bool_]:
+        """The merges, shape [K]: they have several parents, so they are candidates for others and no cases themselves."""
+        return np.array([model.merged_from is not None for model in self.models], dtype=bool)
+
     def only(self, members: NDArray[np.intp]) -> Crowd:
         """The crowd with some of its models alone; the parents of children whose parent left are absent."""
         places = {int(old): new for new, old in enumerate(members)}

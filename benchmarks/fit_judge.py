@@ -72,8 +72,8 @@ def calibrate(odds: Sequence[Matrix], families: Sequence[Measured]) -> tuple[flo
             np.fill_diagonal(scaled, 0.0)
             none = 1.0 / (1.0 + scaled.sum(axis=1))
             chance = np.where(family.label.any(axis=1), (scaled * family.label).sum(axis=1) * none, none)
-            total -= np.log(np.maximum(chance, 1e-12)).sum()
-            cases += len(family)
+            total -= np.log(np.maximum(chance, 1e-12))[~family.merged].sum()
+            cases += int((~family.merged).sum())
         return float(total / cases)
 
     best = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead")

@@ -68,13 +68,13 @@ def judged(crowd: Crowd, fitted: Judge | None = None) -> Judgement:
 
 
 def absent(crowd: Crowd, judgement: Judgement) -> Sequence[tuple[int, Crowd]]:
-    """Children with no parent in sight: those born so that have kin, and every other one with its parent taken away."""
+    """Children with no parent in sight, no merges: those born so that have kin, and the others with the parent taken away."""
     found = []
-    for child in range(len(crowd)):
+    for child in np.flatnonzero(~crowd.merged):
         parent = int(crowd.parents[child])
         if parent < 0:
             if judgement.kin[child].sum() > 1:
-                found.append((child, crowd))
+                found.append((int(child), crowd))
             continue
         kept = np.flatnonzero(np.arange(len(crowd)) != parent)
         without = crowd.only(kept)

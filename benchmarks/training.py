@@ -22,7 +22,7 @@ FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One family measured: cues by name [K, K], labels [K, K], the root it comes from.
+    """One family measured: cues by name [K, K], labels [K, K], the root it comes from, and which models are merges [K].
 
     ``later`` [K, K] marks a later revision of a child's true parent, which isn't the parent and can hardly be told from it:
     :attr:`Setting.later` says how much such pairs weigh in fitting. Whatever is measured counts them as wrong.
@@ -32,13 +32,14 @@ class Measured:
     label: Matrix
     root: str
     later: NDArray[np.bool_]
+    merged: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.label)
 
     def renamed(self, zoo: str) -> Measured:
         """The family with its root told apart from those of other zoos."""
-        return Measured(self.cues, self.label, f"{zoo}/{self.root}", self.later)
+        return Measured(self.cues, self.label, f"{zoo}/{self.root}", self.later, self.merged)
 
 
 def measured(found: Sequence[Crowd], revisions: Mapping[str, str], kin_cosine: float, times: int, seed: int) -> list[Measured]:
@@ -56,7 +57,8 @@ def measured(found: Sequence[Crowd], revisions: Mapping[str, str], kin_cosine: f
             label = np.zeros((len(part), len(part)))
             known = np.flatnonzero(part.parents >= 0)
             label[known, part.parents[known]] = 1.0
-            families.append(Measured(measure(part.family), label, part.models[0].root, _later_revisions(part, revisions)))
+            later = _later_revisions(part, revisions)
+            families.append(Measured(measure(part.family), label, part.models[0].root, later, part.merged))
     return families
 
 
@@ -80,7 +82,7 @@ def _without_clones(crowd: Crowd, first: NDArray[np.intp]) -> Crowd:
 
 
 def rows(families: Sequence[Measured], tables: Sequence[Matrix], later: float) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
-    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other.
+    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other, a merge nothing.
 
     Pairs with a later revision of the parent weigh ``later`` times as much, and at 0 are left out.
     """
@@ -96,6 +98,7 @@ def rows(families: Sequence[Measured], tables: Sequence[Matrix], later: float) -
 def _weights(family: Measured, later: float) -> Matrix:
     weights: Matrix = np.where(family.later, later, 1.0) / np.sqrt(len(family) - 1)
     np.fill_diagonal(weights, 0.0)
+    weights[family.merged] = 0.0
     return weights.ravel()
 
 

@@ -38,7 +38,7 @@ RESTORERS = (("deep", 6, 16), ("star", 5, 9), ("star", 5, 7), ("hub", 4, 8), ("r
 LANGUAGE = (("hub", 8, 16), ("hub", 6, 12), ("hub", 4, 7), ("deep", 5, 8), ("star", 5, 6), ("seed_twins", 2, 2))
 MENUS = {"llama": LANGUAGE, "restorer": RESTORERS}
 EFFORT = {"tiny": 0.1, "small": 0.4, "full": 1.0, "training": 1.0, "stars": 1.0, "validating": 1.0, "testing": 1.0}
-EFFORT |= {"tiny-grown": 0.1, "grown": 1.0, "grown-training": 1.0}
+EFFORT |= {"tiny-grown": 0.1, "grown": 1.0, "grown-training": 1.0, "grown-testing": 1.0}
 MORE_STARS = (("star", 5, 8), ("star", 4, 7))
 ONE_SPLIT = {
     "training": ("train", True, MORE_STARS),
@@ -61,6 +61,8 @@ GROWN_MENUS = {
 }
 WHOLE_TREES = ("mlp", "cnn", "cnn_bn", "resnet", "restorer", "vit")
 """The kinds whose first architecture in each split has a family of 20 to 60 besides."""
+GROWN_SPLIT = {"grown-training": "train", "grown-testing": "test"}
+"""Grown zoos that hold one split alone, by other seeds."""
 TINY_GROWN = {"mlp-e": [("grown_deep", 14), ("revised_star", 6)], "mlp-f": [("grown_hub", 8)], "cnn_bn-g": [("grown_star", 10)]}
 
 
@@ -106,7 +108,7 @@ def _grown_families(size: str, variant: Variant, rng: Random) -> Iterator[tuple[
     if size == "tiny-grown":
         yield from TINY_GROWN.get(variant.name, [])
         return
-    if size == "grown-training" and variant.split != "train":
+    if variant.split != GROWN_SPLIT.get(size, variant.split):
         return
     for template, low, high in GROWN_MENUS.get(variant.kind, GROWN_VISION):
         yield template, rng.randint(low, high)
