@@ -175,17 +175,34 @@ def edge_label(edge: Edge) -> str:
     return ", ".join(parts)
 
 
-def tree_lines(graph: Graph, focus: str, siblings: int = 8) -> list[str]:
+def pieces(graph: Graph) -> list[Graph]:
+    """The parts that no edge joins, the largest first, ties by ID."""
+    beside: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        beside.setdefault(edge.parent, []).append(edge.child)
+        beside.setdefault(edge.child, []).append(edge.parent)
+    left = {node.id for node in graph.nodes}
+    found = []
+    for name in sorted(left):
+        if name in left:
+            together = _reach(name, beside) | {name}
+            left -= together
+            nodes = tuple(node for node in graph.nodes if node.id in together)
+            found.append(Graph(nodes, tuple(edge for edge in graph.edges if edge.child in together)))
+    return sorted(found, key=lambda piece: -len(piece.nodes))
+
+
+def tree_lines(graph: Graph, focus: str | None, siblings: int = 8) -> list[str]:
     """The ancestry as a tree, roots first, each node once, under its surest parent.
 
     Args:
         graph: The lineage.
-        focus: The ID of the model asked about, which is marked.
+        focus: The ID of the model asked about, which is marked; None where all are alike.
         siblings: How many children beside the focus's own line are printed of each node.
     """
     above = parents(graph)
     names = {node.id: label(node) for node in graph.nodes}
-    line = ancestors(graph, focus) | {focus}
+    line = ancestors(graph, focus) | {focus} if focus is not None else frozenset()
     below: dict[str, list[str]] = {"": sorted(name for name in names if name not in above)}
     for name in sorted(above):
         below.setdefault(above[name][0].parent, []).append(name)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hub_lineage.branching import maximum_branching
 from hub_lineage.judge import Judgement
 from hub_lineage.types import Edge, Graph, Kinship, Node, Relation
 
 HIDDEN = "hidden:"
 """How the id of a hidden ancestor begins; a number follows. No ID on the Hub holds a colon."""
+_LEAST = 1e-300  # odds that no logarithm chokes on
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +31,19 @@ class Forest:
             found.append(model)
         return found
 
+    def tops(self, model: int) -> list[int]:
+        """The models of a model's component that have no known parent."""
+        return [int(k) for k in np.flatnonzero((self.parent < 0) & (self.component == self.component[model]))]
+
 
 def forest(judgement: Judgement) -> Forest:
-    """The likeliest parents that together make no cycle, the surest first.
+    """The likeliest acyclic whole: the parents, or none, whose odds together are the greatest.
 
-    A model gets a parent only where its best candidate is likelier than none of them.
+    A maximum branching over log odds against "none of these". A model gets a parent only where that is likelier than none.
     """
-    count = len(judgement.none)
-    parent = np.full(count, -1, dtype=np.intp)
-    pairs = sorted((-judgement.parent[c, p], c, p) for c in range(count) for p in range(count) if c != p)
-    for odds, child, candidate in pairs:
-        line = Forest(parent, parent).ancestors(candidate)
-        if parent[child] < 0 and -odds > judgement.none[child] and child not in line:
-            parent[child] = candidate
-    return Forest(parent, judgement.kin.argmax(axis=1).astype(np.intp))
+    none = np.maximum(judgement.none, _LEAST)[:, None]
+    gain = np.where(judgement.parent > none, np.log(np.maximum(judgement.parent, _LEAST)) - np.log(none), -np.inf)
+    return Forest(maximum_branching(gain), judgement.kin.argmax(axis=1).astype(np.intp))
 
 
 def kinship(family: Forest, judgement: Judgement, child: int, candidate: int) -> Kinship:
@@ -56,7 +57,17 @@ def kinship(family: Forest, judgement: Judgement, child: int, candidate: int) ->
         return "parent" if above[0] == candidate else "ancestor"
     if child in below:
         return "descendant"
-    return "sibling" if family.parent[child] == family.parent[candidate] else "cousin"
+    return _aside(family, judgement, child, candidate)
+
+
+def _aside(family: Forest, judgement: Judgement, child: int, candidate: int) -> Kinship:
+    """What two related models are of which neither descends from the other: the place for one start without lineage, too.
+
+    Siblings are only those whose common parent is known, copies of one body being one parent. Of two whose line ends at an
+    unknown model nothing more is known than that something stands above both.
+    """
+    one, other = int(family.parent[child]), int(family.parent[candidate])
+    return "sibling" if one >= 0 and other >= 0 and judgement.clone[one, other] else "cousin"
 
 
 def graph(
@@ -72,25 +83,47 @@ def graph(
     shown = {focus, *above}
     for line in (focus, *above[:1]):
         shown |= _below(family, judgement, line, generations, siblings)
-    tops = [k for k in range(len(nodes)) if family.parent[k] < 0 and family.component[k] == family.component[focus]]
+    tops = family.tops(focus)
     root = family.ancestors(focus)[-1] if family.parent[focus] >= 0 else focus
     hidden = len(tops) > 1 and root in shown
     if hidden:
         likeness = judgement.cues.get("cosine", judgement.parent)
         shown |= {root, *sorted(tops, key=lambda k: -likeness[focus, k])[:siblings]}
+    return _drawn(family, judgement, nodes, shown, {f"{HIDDEN}1": tops} if hidden else {})
+
+
+def whole(
+    family: Forest, judgement: Judgement, nodes: Sequence[Node], members: Sequence[int] | None = None, *, first: int = 1
+) -> Graph:
+    """Whole families as one acyclic graph in which each hangs from one root, and who has no kin stands alone.
+
+    ``members`` are all models of the families that are shown; every model where they are left out.
+
+    The root is the one model without a known parent, copies of one body counting as one; where there are several, they
+    hang from a hidden ancestor: related models come from something. Hidden ancestors are numbered from ``first``.
+    """
+    family = _copies_joined(family, judgement)
+    shown = list(range(len(nodes)) if members is None else members)
+    several = [tops for one in np.unique(family.component[shown]) if len(tops := family.tops(int(one))) > 1]
+    hidden = {f"{HIDDEN}{number}": tops for number, tops in enumerate(several, first)}
+    return _drawn(family, judgement, nodes, shown, hidden)
+
+
+def _drawn(
+    family: Forest, judgement: Judgement, nodes: Sequence[Node], shown: Collection[int], hidden: Mapping[str, Sequence[int]]
+) -> Graph:
+    """The graph of some of the models, with hidden ancestors above tops; an edge is as sure as the odds that it stands for."""
     edges = [
-        Edge(nodes[p].id, nodes[c].id, _relation(judgement, c, int(p)), round(float(judgement.parent[c, p]), 4))
+        Edge(nodes[p].id, nodes[c].id, relation(judgement, c, int(p)), round(float(judgement.parent[c, p]), 4))
         for c in sorted(shown)
         if (p := family.parent[c]) in shown and p >= 0
     ]
-    listed = [nodes[k] for k in sorted(shown)]
-    if hidden:
-        listed.append(Node(f"{HIDDEN}1", kind="hidden"))
-        edges += [Edge(f"{HIDDEN}1", nodes[k].id, None, round(float(judgement.none[k]), 4)) for k in sorted(shown) if k in tops]
-    return Graph(tuple(listed), tuple(edges))
+    for name, tops in hidden.items():
+        edges += [Edge(name, nodes[k].id, None, round(float(judgement.none[k]), 4)) for k in sorted(shown) if k in tops]
+    return Graph((*(nodes[k] for k in sorted(shown)), *(Node(name, kind="hidden") for name in hidden)), tuple(edges))
 
 
-def _copies_joined(family: Forest, judgement: Judgement, focus: int) -> Forest:
+def _copies_joined(family: Forest, judgement: Judgement, focus: int | None = None) -> Forest:
     """The forest with copies of one body that have no known parent below the first of them, the focus last."""
     parent = family.parent.copy()
     tops = [int(k) for k in np.flatnonzero(parent < 0)]
@@ -101,7 +134,8 @@ def _copies_joined(family: Forest, judgement: Judgement, focus: int) -> Forest:
     return Forest(parent, family.component)
 
 
-def _relation(judgement: Judgement, child: int, parent: int) -> Relation:
+def relation(judgement: Judgement, child: int, parent: int) -> Relation:
+    """How a child came from a parent of its own architecture: as a copy, or by training."""
     return "duplicate" if judgement.clone[child, parent] else "finetune"
 
 

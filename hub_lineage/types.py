@@ -322,3 +322,56 @@ class Trace:
     def to_dict(self) -> dict[str, Any]:
         """The object of schema ``hub-lineage/1``, of plain lists, dicts, numbers and words."""
         return {"schema": SCHEMA, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One model of a phylogeny: its family, and its parent with the odds of it and of none of the models."""
+
+    id: str
+    revision: str | None
+    architecture: str
+    parameters: int
+    family: int | None  # kin share a number; None for a model that has no kin among the others
+    parent: str | None
+    relation: Relation | None
+    probability: float | None  # of that parent
+    none_probability: float
+    declared: tuple[Declaration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """What one model is to another of its family, with the odds that it is the parent."""
+
+    child: str
+    candidate: str
+    kinship: Kinship
+    relation: Relation | None
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A model that was named and couldn't be read, and why."""
+
+    id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phylogeny:
+    """Who comes from whom among many models, as one acyclic graph; :meth:`to_dict` is what ``--json`` prints."""
+
+    model: str | None  # whose family it is; None where the models were named
+    models: tuple[Member, ...]
+    kinship: tuple[Kin, ...]
+    graph: Graph
+    outside: tuple[str, ...]  # compared with the model, and none of its family
+    unread: tuple[Unread, ...]
+    cost: Cost
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object of schema ``hub-lineage/1``, of plain lists, dicts, numbers and words."""
+        return {"schema": SCHEMA, **asdict(self)}

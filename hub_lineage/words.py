@@ -63,6 +63,13 @@ SOURCES: Final = {  # a source of evidence: its name, and what the true parent g
     "downloads": ("downloads, odds times", "above 1 for a model used more than most"),
     "weights_alone": ("is the parent, by weights alone", "the odds before dates, cards and downloads were counted"),
 }
+COUNTED: Final = {  # soft evidence: what raises the odds of a candidate, what lowers them, and where it says nothing
+    "dates": ("uploaded before it", "uploaded after it", "dates tell nothing"),
+    "declared": ("named as its base", "cards speak against it", "cards say nothing"),
+    "downloads": ("used more than most", "used less than most", "used about as much as most"),
+}
+ALONE: Final = "weights_alone"
+"""The source of evidence that tells a candidate's probability before anything was counted beside weights."""
 HIDDEN: Final = "an unknown model"
 
 # Format characters (Cf) hold the marks that turn the direction of text round; they can make one name look like another.
@@ -146,6 +153,17 @@ def amount(count: int) -> str:
 def source(word: str) -> str:
     """The name of a source of evidence, in words."""
     return SOURCES[word][0] if word in SOURCES else one_line(word).replace("_", " ").replace(".", ": ")
+
+
+def counted(word: str, factor: float) -> str:
+    """Soft evidence about a candidate in words, by the factor that multiplied its odds; empty for other evidence."""
+    more, less, nothing = COUNTED.get(word, ("", "", ""))
+    return more if factor > 1 else less if factor < 1 else nothing
+
+
+def times(factor: float) -> str:
+    """A factor of odds: ``× 0.04``, ``× 14``."""
+    return f"× {factor:.2g}"
 
 
 def expected(word: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_lineage.graph import ancestors, check_acyclic
+from hub_lineage.graph import ancestors, check_acyclic, pieces
 from hub_lineage.judge import Judgement
-from hub_lineage.phylogeny import HIDDEN, Forest, forest, graph, kinship
+from hub_lineage.phylogeny import HIDDEN, Forest, forest, graph, kinship, whole
 from hub_lineage.types import Graph, Node
 from tests.strategies import OFTEN, judgements
 
@@ -199,3 +201,100 @@ def test_ancestors_come_nearest_first() -> None:
     line = Forest(np.array([1, 2, -1]), np.zeros(3, dtype=np.intp))
     assert line.ancestors(0) == [1, 2]
     assert line.ancestors(2) == []
+
+
+def likelihood(judgement: Judgement, parent: Sequence[int]) -> float:
+    """The logarithm of the odds of a whole: of each parent, or of none."""
+    none = np.maximum(judgement.none, 1e-300)
+    return float(sum(np.log(judgement.parent[c, p] if p >= 0 else none[c]) for c, p in enumerate(parent)))
+
+
+@given(judgements().filter(lambda judgement: len(judgement.none) <= 4))
+@OFTEN
+def test_no_acyclic_choice_of_parents_is_likelier_than_the_forest(judgement: Judgement) -> None:
+    count = len(judgement.none)
+    choices = [[-1, *(k for k in range(count) if judgement.parent[child, k] > 0)] for child in range(count)]
+    wholes = [parent for parent in product(*choices) if ends(parent)]
+    best = max(likelihood(judgement, parent) for parent in wholes)
+    assert likelihood(judgement, forest(judgement).parent.tolist()) == pytest.approx(best)
+
+
+def ends(parent: Sequence[int]) -> bool:
+    """Whether every line of ancestors ends."""
+    for start in range(len(parent)):
+        node = start
+        for _ in parent:
+            node = parent[node] if node >= 0 else -1
+        if node >= 0:
+            return False
+    return True
+
+
+def test_the_surest_claim_gives_way_where_the_whole_is_likelier() -> None:
+    """0 and 1 claim each other; the surer of the two would cost more than it is worth: .52 * .24 < .46 * .51."""
+    judgement = known({(0, 1): 0.52, (0, 2): 0.46, (1, 0): 0.51, (1, 2): 0.24, (1, 3): 0.24}, 4)
+    assert forest(judgement).parent.tolist() == [2, 0, -1, -1]
+
+
+@given(judgements())
+@OFTEN
+def test_a_whole_family_hangs_from_one_root_and_who_has_no_kin_stands_alone(judgement: Judgement) -> None:
+    found = whole(forest(judgement), judgement, nodes(judgement))
+    check_acyclic(found)
+    models = {node.id for node in found.nodes if node.kind == "model"}
+    assert models == {node.id for node in nodes(judgement)}
+    children = [edge.child for edge in found.edges]
+    assert len(children) == len(set(children)), "more than one parent"
+    for piece in pieces(found):
+        names = {node.id for node in piece.nodes}
+        roots = names - {edge.child for edge in piece.edges}
+        assert len(roots) == 1
+        places = [int(name.removeprefix("org/m")) for name in names & models]
+        assert names & models == {f"org/m{k}" for k in np.flatnonzero(judgement.kin[places[0]])}
+        hidden = names - models
+        assert hidden in (set(), roots)
+        for name in hidden:
+            assert sum(edge.parent == name for edge in piece.edges) > 1
+
+
+@given(judgements())
+@OFTEN
+def test_an_edge_of_a_whole_is_as_sure_as_its_odds(judgement: Judgement) -> None:
+    for edge in whole(forest(judgement), judgement, nodes(judgement)).edges:
+        child = int(edge.child.removeprefix("org/m"))
+        if edge.parent.startswith(HIDDEN):
+            assert edge.probability == pytest.approx(judgement.none[child], abs=1e-4)
+        else:
+            assert edge.probability == pytest.approx(judgement.parent[child, int(edge.parent.removeprefix("org/m"))], abs=1e-4)
+
+
+@given(judgements(), st.integers(1, 5))
+@OFTEN
+def test_some_families_alone_are_those_of_the_whole(judgement: Judgement, first: int) -> None:
+    everything = whole(forest(judgement), judgement, nodes(judgement))
+    members = np.flatnonzero(judgement.kin[0]).tolist()
+    found = whole(forest(judgement), judgement, nodes(judgement), members, first=first)
+    assert {node.id for node in found.nodes if node.kind == "model"} == {f"org/m{k}" for k in members}
+    assert {node.id for node in found.nodes if node.kind == "hidden"} <= {f"{HIDDEN}{first}"}
+    names = {node.id for node in found.nodes}
+    assert pairs(replace(found, edges=tuple(e for e in found.edges if e.parent in names and ":" not in e.parent))) == {
+        (e.parent.removeprefix("org/"), e.child.removeprefix("org/"))
+        for e in everything.edges
+        if e.parent in names and ":" not in e.parent
+    }
+
+
+def test_two_models_without_known_parents_are_no_more_than_cousins() -> None:
+    """Something stands above both; that it is the parent of both nobody knows."""
+    judgement = known({(1, 0): 0.9, (3, 2): 0.9}, 5)
+    found = forest(judgement)
+    assert {kinship(found, judgement, a, b) for a, b in ((0, 2), (2, 4), (1, 3), (0, 3), (4, 1))} == {"cousin"}
+
+
+def test_children_of_two_copies_of_one_body_are_siblings() -> None:
+    judgement = known({(2, 0): 0.9, (3, 1): 0.9}, 4)
+    clone = judgement.clone.copy()
+    clone[0, 1] = clone[1, 0] = True
+    copies = replace(judgement, clone=clone)
+    assert kinship(forest(copies), copies, 2, 3) == "sibling"
+    assert kinship(forest(judgement), judgement, 2, 3) == "cousin"

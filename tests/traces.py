@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hub_lineage.types import (
@@ -67,6 +68,18 @@ def answer(
 ) -> Trace:
     child = Child(CHILD, "c0ffee" * 6, "a1b2c3d4", 38_400)
     return Trace(child, verdict, candidates, declared, agreement, graph or Graph(nodes(CHILD)), COST)
+
+
+FACTORS = {"dates": (14.0, 0.04, 1.0), "declared": (10.0, 1 / 3, 1 / 3), "downloads": (2.0, 1.0, 0.5)}
+
+
+def with_soft(trace: Trace, counted: Sequence[str]) -> Trace:
+    """An answer with lines of soft evidence: every other candidate's odds rise, fall or stay."""
+    rows = []
+    for place, row in enumerate(trace.candidates):
+        moved = [Evidence(source, FACTORS[source][place % 3]) for source in counted]
+        rows.append(replace(row, evidence=(*row.evidence, *moved, Evidence("weights_alone", row.probability / 2))))
+    return replace(trace, candidates=tuple(rows))
 
 
 PARENT = answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,8 +19,10 @@ _LOG = logging.getLogger(__name__)
 class Tracer(Protocol):
     """What answers; :func:`hub_lineage.trace.trace` is one."""
 
-    def __call__(self, child: str, *, registry: Path | None, hub: Hub, progress: Progress | None) -> Trace:
-        """The answer about ``child``; raises a LineageError where there is none."""
+    def __call__(
+        self, child: str, *, registry: Path | None, hub: Hub, counted: Sequence[str], progress: Progress | None
+    ) -> Trace:
+        """The answer about ``child``, the soft evidence ``counted``; raises a LineageError where there is none."""
         ...
 
 
@@ -32,7 +35,9 @@ class Desk:
     registry: Path | None = None
     folders: bool = True  # whether a visitor may name folders of this machine
 
-    def answer(self, text: str, progress: Progress | None = None) -> tuple[Trace | LineageError, str | None]:
+    def answer(
+        self, text: str, progress: Progress | None = None, counted: Sequence[str] = ()
+    ) -> tuple[Trace | LineageError, str | None]:
         """The trace or the failure, and how the words given were understood."""
         note = None
         try:
@@ -40,7 +45,7 @@ class Desk:
             note = reference.note
             if reference.local and not self.folders:
                 return UsageError("Folders can't be read here.", "Give the ID of a model on the Hub."), note
-            return self.tracer(text, registry=self.registry, hub=self.hub, progress=progress), note
+            return self.tracer(text, registry=self.registry, hub=self.hub, counted=counted, progress=progress), note
         except LineageError as failure:
             return failure, note
         except Exception as failure:  # noqa: BLE001 - a visitor gets words, whatever happens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hub_lineage.types import Evidence
-from hub_lineage.words import chance, expected, figure, markup, source
+from hub_lineage.words import ALONE, COUNTED, chance, counted, expected, figure, markup, percent, source, times
 
 _STRIP = 120  # pixels
 
@@ -29,12 +29,20 @@ def evidence_rows(evidence: Iterable[Evidence]) -> str:
 def _row(each: Evidence) -> str:
     p = "–" if each.p_value is None else chance(each.p_value)
     return (
-        f"<tr><td>{markup(source(each.source))}</td><td>{figure(each.value)}</td><td>{_null(each)}</td>"
+        f"<tr><td>{markup(source(each.source))}</td><td>{_value(each)}</td><td>{_null(each)}</td>"
         f"<td>{p}</td><td>{each.tensors or '–'}</td></tr>"
     )
 
 
+def _value(each: Evidence) -> str:
+    if each.source in COUNTED:
+        return times(each.value)
+    return percent(each.value) if each.source == ALONE else figure(each.value)
+
+
 def _null(each: Evidence) -> str:
+    if each.source in COUNTED:
+        return f'<span class="hl-counted">{counted(each.source, each.value)}</span>'
     if each.null is None:
         return f'<span class="hl-expected">{expected(each.source) or "–"}</span>'
     said = f"{figure(each.null.mean)} ± {figure(each.null.sd)}"

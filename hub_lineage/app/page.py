@@ -30,6 +30,7 @@ class _Ways:
 
     box: gr.Textbox
     go: gr.Button
+    counted: gr.CheckboxGroup
     examples: list[gr.Button]
 
 
@@ -90,9 +91,18 @@ def build(desk: Desk, examples: Sequence[str] = ()) -> gr.Blocks:
                 elem_id="hl-model",
             )
             go = gr.Button("Trace", variant="primary", scale=1, min_width=120, elem_id="hl-trace")
-        ways = _Ways(box, go, _examples(examples))
+        ways = _Ways(box, go, _counted(), _examples(examples))
         _wire(blocks, desk, ways, _results())
     return blocks
+
+
+def _counted() -> gr.CheckboxGroup:
+    """What may be counted beside the weights; nothing is unless it is ticked."""
+    return gr.CheckboxGroup(
+        [("dates of upload", "dates"), ("declarations", "declared"), ("downloads", "downloads")],
+        label="Count too, beside the weights (--with)",
+        elem_id="hl-counted",
+    )
 
 
 def _examples(examples: Sequence[str]) -> list[gr.Button]:
@@ -127,9 +137,9 @@ class _Deeds:
 
     desk: Desk
 
-    def ask(self, text: str, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - how Gradio hands progress in
-        """An answer to what stands in the box."""
-        return _filled(*self.desk.answer(text, _steps(progress))) if text.strip() else _filled(None)
+    def ask(self, text: str, counted: Sequence[str] = (), progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - how Gradio hands progress in
+        """An answer to what stands in the box, with what is ticked counted beside the weights."""
+        return _filled(*self.desk.answer(text, _steps(progress), counted)) if text.strip() else _filled(None)
 
     def choose(self, found: Trace | None, event: gr.EventData) -> tuple[Any, Any, str | None]:
         """What is known of a node, and whether one can go on from it."""
@@ -146,7 +156,7 @@ class _Deeds:
     def follow(self, request: gr.Request, progress: gr.Progress = gr.Progress()) -> list[Any]:  # noqa: B008 - as above
         """An answer about the model that the page's address names."""
         text = self.link(request)
-        return self.ask(text, progress) if isinstance(text, str) else [gr.skip()] * len(_Parts.__dataclass_fields__)
+        return self.ask(text, (), progress) if isinstance(text, str) else [gr.skip()] * len(_Parts.__dataclass_fields__)
 
 
 def _wire(blocks: gr.Blocks, desk: Desk, ways: _Ways, parts: _Parts) -> None:
@@ -155,7 +165,7 @@ def _wire(blocks: gr.Blocks, desk: Desk, ways: _Ways, parts: _Parts) -> None:
     private: dict[str, Any] = {"api_visibility": "private"}
     quiet: dict[str, Any] = {**private, "show_progress": "hidden"}
     filling: dict[str, Any] = {**private, "outputs": parts.all(), "show_progress_on": parts.answer}
-    asking: dict[str, Any] = {**filling, "fn": deeds.ask, "inputs": ways.box}
+    asking: dict[str, Any] = {**filling, "fn": deeds.ask, "inputs": [ways.box, ways.counted]}
     gr.on([ways.box.submit, ways.go.click], **asking)
     for button in ways.examples:
         button.click(partial(str, button.value), outputs=ways.box, **quiet).then(**asking)

@@ -10,7 +10,7 @@ from hub_lineage.errors import LineageError
 from hub_lineage.graph import edge_label, label, parents
 from hub_lineage.terminal import cost as cost_line
 from hub_lineage.types import Candidate, Node, Trace
-from hub_lineage.words import AGREEMENTS, HIDDEN, kinship, markup, one_line, percent, relation
+from hub_lineage.words import AGREEMENTS, ALONE, HIDDEN, kinship, markup, one_line, percent, relation
 
 EMPTY = (
     '<div class="hl-empty"><p>Give a model to see its parents, ranked, and its ancestry.</p>'
@@ -74,12 +74,19 @@ def ranking(trace: Trace) -> str:
 def _ranked(candidate: Candidate) -> str:
     name = markup(candidate.id)
     came = relation(candidate.relation) if candidate.relation else "–"
+    share = f"{percent(candidate.probability)}{_before(candidate)}"
     return (
         f'<tr><td class="hl-num">{candidate.rank}</td>'
         f'<td><button type="button" class="hl-link" data-id="{name}">{name}</button></td>'
-        f'<td class="hl-share">{odds(candidate.probability)}<span>{percent(candidate.probability)}</span></td>'
+        f'<td class="hl-share">{odds(candidate.probability)}<span>{share}</span></td>'
         f"<td>{markup(kinship(candidate.kinship))}</td><td>{markup(came)}</td></tr>"
     )
+
+
+def _before(candidate: Candidate) -> str:
+    """What the odds were before anything was counted beside weights, where something was."""
+    said = next((percent(each.value) for each in candidate.evidence if each.source == ALONE), None)
+    return f' <small class="hl-expected">{said} by weights alone</small>' if said else ""
 
 
 def evidence(trace: Trace) -> str:

@@ -11,9 +11,8 @@ from typing import IO
 import click
 
 from hub_lineage.annotate import DAILY_CAP, Annotation, annotate
-from hub_lineage.cli.options import CONTEXT, JSON, LINES, REGISTRY, lines
+from hub_lineage.cli.options import AMONG_FILE, AMONG_OPTION, CONTEXT, JSON, REGISTRY, Among, lines
 from hub_lineage.cli.progress import progress
-from hub_lineage.cli.trace import AMONG, Among
 from hub_lineage.errors import UsageError
 from hub_lineage.types import SCHEMA
 from hub_lineage.words import one_line
@@ -21,8 +20,8 @@ from hub_lineage.words import one_line
 
 @click.command(cls=Among, context_settings=CONTEXT)
 @click.argument("model")
-@click.option(AMONG, multiple=True, metavar="MODEL ...", help="Candidates to judge, in place of the registry.")
-@click.option("--among-file", type=LINES, metavar="FILE", help="Candidates from a file, one a line; - reads stdin.")
+@AMONG_OPTION
+@AMONG_FILE
 @REGISTRY
 @click.option("--dry-run", is_flag=True, help="Show the change and send nothing.")
 @click.option("--overwrite", is_flag=True, help="Also where the card declares something else.")

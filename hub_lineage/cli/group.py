@@ -12,6 +12,8 @@ from hub_lineage.version import __version__
 
 COMMANDS: Final = {
     "trace": "Rank the parents of a model and draw its ancestry.",
+    "family": "Draw the whole family of a model.",
+    "phylogeny": "Draw who comes from whom among some models.",
     "crawl": "Add models from the Hub to the registry.",
     "card": "Put a model's parents on its card, by a pull request.",
     "schedule": "Have a crawl come back by itself.",

@@ -9,62 +9,40 @@ from typing import IO, Literal
 import click
 
 from hub_lineage import graph, terminal
-from hub_lineage.cli.options import CONTEXT, JSON, LINES, REGISTRY, lines
+from hub_lineage.cli.options import (
+    AMONG_FILE,
+    AMONG_OPTION,
+    BUDGET,
+    CONTEXT,
+    FORMAT,
+    JSON,
+    NO_DECLARED,
+    REGISTRY,
+    WITH,
+    Among,
+    lines,
+)
 from hub_lineage.cli.progress import progress
 from hub_lineage.hub import parse_reference
 from hub_lineage.trace import trace
-from hub_lineage.types import Trace
-
-AMONG = "--among"
-
-
-class Among(click.Command):
-    """A command whose ``--among A B C`` takes every word up to the next option."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Gives each word after ``--among`` its own ``--among``, as click understands it."""
-        spread: list[str] = []
-        within = False
-        for word, following in zip(args, [*args, "--"][1:], strict=True):
-            option = word.startswith("-") and word != "-"
-            if within and not option:
-                spread += [AMONG, word]
-                continue
-            within = word == AMONG
-            if not within:
-                spread.append(word)
-            elif following.startswith("-"):
-                raise click.BadOptionUsage(AMONG, f"{AMONG} needs a model after it.", ctx)
-        return super().parse_args(ctx, spread)
+from hub_lineage.types import Phylogeny, Trace
 
 
 @click.command(cls=Among, context_settings=CONTEXT)
 @click.argument("child")
-@click.option(AMONG, multiple=True, metavar="MODEL ...", help="Candidates to judge, in place of the registry.")
-@click.option("--among-file", type=LINES, metavar="FILE", help="Candidates from a file, one a line; - reads stdin.")
-@click.option("--no-declared", is_flag=True, help="Judge by weights alone, whatever cards say.")
+@AMONG_OPTION
+@AMONG_FILE
+@NO_DECLARED
+@WITH
 @click.option(
     "--depth", type=click.Choice(["quick", "full", "deep"]), default="quick", show_default=True, help="How much is read."
 )
 @REGISTRY
-@click.option(
-    "--budget",
-    type=click.IntRange(0),
-    default=200,
-    show_default=True,
-    help="Most requests spent on finding candidates; 0 searches the registry only.",
-)
+@BUDGET
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="How many candidates are ranked.")
 @click.option("--generations", type=click.IntRange(1), default=4, show_default=True, help="How far up the ancestry goes.")
 @JSON
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["tree", "json", "mermaid", "dot"]),
-    default="tree",
-    show_default=True,
-    help="What is printed; mermaid and dot draw the ancestry.",
-)
+@FORMAT
 def command(
     *,
     child: str,
@@ -77,17 +55,20 @@ def command(
     generations: int,
     form: str,
     no_declared: bool,
+    counted: list[str],
     as_json: bool,
 ) -> None:
     """Rank the parents of CHILD and draw its ancestry.
 
-    CHILD is a Hub ID, ID@revision, a pasted URL, or a local folder or file; so is every candidate.
+    CHILD is a Hub ID, ID@revision, a pasted URL, or a local folder or file; so is every candidate. The weights alone
+    decide, unless --with asks to count dates of upload, declarations or downloads too.
 
     \b
     Examples:
       hub-lineage trace org/model
       hub-lineage trace org/model@v1.0 --among org/base other/base
       hub-lineage trace ./my-model --among-file candidates.txt --no-declared
+      hub-lineage trace org/model --with dates,declared
       hub-lineage trace org/model --json | jq .verdict
       hub-lineage trace org/model --format mermaid > lineage.mmd
     """
@@ -100,6 +81,7 @@ def command(
             among=[*among, *lines(among_file)] if among or among_file else None,
             registry=registry,
             declared=not no_declared,
+            counted=counted,
             depth=depth,
             budget=budget,
             top=top,
@@ -109,7 +91,7 @@ def command(
     click.echo(formatted(found, "json" if as_json else form), nl=False)
 
 
-def formatted(found: Trace, form: str) -> str:
+def formatted(found: Trace | Phylogeny, form: str) -> str:
     """The answer in one of the forms that ``--format`` offers."""
     if form == "json":
         return json.dumps(found.to_dict(), indent=2) + "\n"
@@ -117,7 +99,7 @@ def formatted(found: Trace, form: str) -> str:
         return graph.to_mermaid(found.graph)
     if form == "dot":
         return graph.to_dot(found.graph)
-    return terminal.render(found, bold=bold)
+    return terminal.render(found, bold=bold) if isinstance(found, Trace) else terminal.phylogeny(found, bold=bold)
 
 
 def bold(text: str) -> str:

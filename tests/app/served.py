@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from hub_lineage.app import launch
@@ -24,8 +25,8 @@ def hostile() -> Trace:
     return traces.answer(verdict, (row,), graph)
 
 
-def answer(child: str, *, registry: Path | None, hub: Hub, progress: Progress | None) -> Trace:
-    """One answer an ID; some IDs fail."""
+def answer(child: str, *, registry: Path | None, hub: Hub, counted: Sequence[str], progress: Progress | None) -> Trace:
+    """One answer an ID, with soft evidence where that is counted; some IDs fail."""
     if child == "none/here":
         raise NotFound("There is no model none/here on this Hub.", "Check the spelling of the ID.")
     if child == "breaks/down":
@@ -36,7 +37,8 @@ def answer(child: str, *, registry: Path | None, hub: Hub, progress: Progress | 
             time.sleep(0.2)
     if child == "hostile/names":
         return hostile()
-    return traces.ALL.get(child.rpartition("/")[2], traces.PARENT)
+    found = traces.ALL.get(child.rpartition("/")[2], traces.PARENT)
+    return traces.with_soft(found, counted) if counted else found
 
 
 if __name__ == "__main__":

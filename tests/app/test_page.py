@@ -54,6 +54,24 @@ def test_every_kind_of_answer_has_its_sentence(page: Page, address: str, trace: 
     expect(page.locator("#hl-graph .hl-node")).to_have_count(len(trace.graph.nodes))
 
 
+def test_what_is_ticked_is_counted_and_told_in_words(page: Page, address: str) -> None:
+    page.goto(address)
+    ask(page, traces.CHILD)
+    expect(page.locator("#hl-evidence tbody tr").first).to_be_visible()
+    expect(page.locator("#hl-evidence")).not_to_contain_text("dates of upload")
+    page.get_by_label("dates of upload", exact=True).check()
+    page.get_by_label("downloads", exact=True).check()
+    page.get_by_role("button", name="Trace", exact=True).click()
+    expect(page.locator("#hl-ranking tbody tr").first).to_contain_text("86 % 43 % by weights alone")
+    first = page.locator("#hl-evidence details").first
+    expect(first.locator("tr", has_text="dates of upload")).to_contain_text("× 14uploaded before it")
+    expect(first.locator("tr", has_text="downloads, odds")).to_contain_text("× 2used more than most")
+    expect(first.locator("tr", has_text="by weights alone")).to_contain_text("43 %")
+    expect(first).not_to_contain_text("what cards declare")
+    page.locator(node(page, "mira/day-chat")).click()
+    expect(page.locator("#hl-details")).to_contain_text("uploaded after it")
+
+
 def test_a_link_names_a_model_and_traces_it(page: Page, address: str) -> None:
     page.goto(f"{address}/?model=any/merge")
     expect(page.get_by_label("Model", exact=True)).to_have_value("any/merge")

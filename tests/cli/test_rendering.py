@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage import terminal
+from hub_lineage.evidence.soft import SOURCES
 from hub_lineage.types import Candidate, Cost, Trace, Verdict
-from hub_lineage.words import amount, chance, figure, markup, one_line, percent, short
+from hub_lineage.words import COUNTED, amount, chance, counted, figure, markup, one_line, percent, short, times
 from tests import traces
 
 
@@ -87,3 +88,22 @@ def test_short_names_keep_both_ends(text: str, limit: int) -> None:
 @given(st.text())
 def test_markup_holds_nothing_that_html_or_a_template_reads(text: str) -> None:
     assert not set("<>\"'{}$`\\\n\x00") & set(markup(text))
+
+
+def test_soft_evidence_is_told_in_words_beside_the_odds_before() -> None:
+    soft = traces.with_soft(traces.PARENT, ("dates", "declared", "downloads"))
+    rows = terminal.table(soft.candidates).splitlines()[1:]
+    assert rows[0].endswith(
+        "uploaded before it: odds × 14, named as its base: odds × 10, used more than most: odds × 2, by weights alone 43 %"
+    )
+    assert rows[1].endswith("uploaded after it: odds × 0.04, cards speak against it: odds × 0.33, by weights alone 2 %")
+    assert "correlation .953" in rows[0], "beside the figures of weights, not in their place"
+    assert rows[5] == terminal.table(traces.PARENT.candidates).splitlines()[6], "an unrelated model has no odds to move"
+
+
+def test_every_soft_source_has_words_for_more_less_and_nothing() -> None:
+    assert set(COUNTED) == set(SOURCES)
+    for source in SOURCES:
+        assert len({counted(source, factor) for factor in (2.0, 0.5, 1.0)}) == 3
+    assert counted("correlation", 2.0) == ""
+    assert (times(0.04), times(14.0), times(1.96)) == ("× 0.04", "× 14", "× 2")

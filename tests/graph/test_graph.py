@@ -136,3 +136,22 @@ def test_a_long_line_of_descent_does_not_exhaust_the_stack() -> None:
     chain = Graph(tuple(map(Node, ids)), tuple(Edge(a, b) for a, b in pairwise(ids)))
     assert len(lineage.tree_lines(chain, ids[-1])) == 3000
     assert lineage.layers(chain)[ids[-1]] == 2999
+
+
+@given(graphs())
+def test_pieces_are_what_no_edge_joins(graph: Graph) -> None:
+    found = lineage.pieces(graph)
+    named = [node.id for piece in found for node in piece.nodes]
+    assert sorted(named) == sorted(node.id for node in graph.nodes)
+    assert sum(len(piece.edges) for piece in found) == len(graph.edges)
+    assert [len(piece.nodes) for piece in found] == sorted((len(piece.nodes) for piece in found), reverse=True)
+    for piece in found:
+        lineage.check_acyclic(piece)
+        assert len(lineage.pieces(piece)) == 1
+
+
+@given(graphs())
+def test_a_tree_without_a_focus_marks_nothing(graph: Graph) -> None:
+    lines = lineage.tree_lines(graph, None, siblings=len(graph.nodes))
+    assert len(lines) == len(graph.nodes)
+    assert not any(line.endswith("◀ this model") for line in lines if "◀" not in "".join(node.id for node in graph.nodes))
