@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test browser zoo zoo-grown fit bench-zoo bench-wild bench-sampling bench-hub demo-models fit zoo-data smoke-hub
+.PHONY: demo test browser zoo zoo-grown more-zoos fit bench-judgement bench-zoo bench-wild bench-sampling bench-hub demo-models zoo-data smoke-hub
 
 demo: $(VENV)/.app  ## A Hub on loopback, a crawl, a trace, then the app on port 7860
 	$(BIN)/hub-lineage demo
@@ -17,15 +17,18 @@ test: $(VENV)/.test browser  ## Everything the tests need, then lint, types, lay
 	$(BIN)/python -m pytest
 
 ZOO := benchmarks/cache/zoo
-MORE := $(foreach seed,1 2 3 4,benchmarks/cache/training-$(seed)) benchmarks/cache/stars-5
+CACHE := benchmarks/cache
+LEARNED := $(ZOO) $(foreach seed,1 2 3 4,$(CACHE)/training-$(seed)) $(CACHE)/stars-5 $(CACHE)/grown $(CACHE)/grown-training-11
+VALIDATING := $(ZOO) $(CACHE)/validating-21 $(CACHE)/grown
+TESTING := $(CACHE)/grown $(CACHE)/testing-31 $(ZOO)
+LEFT_OUT := cnn_bn resnet vit restorer deep star hub published
 WILD ?= ../shared/data/wild/waifu2x
 
 zoo: zoo-data $(VENV)/.test  ## The zoo, really trained: ten minutes on two idle cores, then kept
 	$(BIN)/python -m benchmarks.zoo --size full --out $(ZOO)
 
-zoo-grown: zoo-data $(VENV)/.test  ## The grown zoo and two more of its training split: an hour on two idle cores
-	$(BIN)/python -m benchmarks.zoo --size grown --out benchmarks/cache/grown
-	for seed in 11 12; do $(BIN)/python -m benchmarks.zoo --size grown-training --seed $$seed --out benchmarks/cache/grown-training-$$seed; done
+zoo-grown: zoo-data $(VENV)/.test  ## The grown zoo: half an hour on two idle cores, then kept
+	$(BIN)/python -m benchmarks.zoo --size grown --out $(CACHE)/grown
 
 bench-zoo: zoo  ## What ships, on the zoo's test split; benchmarks/results/zoo.json
 	$(BIN)/python -m benchmarks.zoo --size testing --seed 31 --out benchmarks/cache/testing-31
@@ -40,11 +43,23 @@ bench-sampling: zoo  ## How many values a fingerprint needs: validation split
 bench-hub: zoo  ## The crawl, candidates from nothing, and cards, against a Hub on loopback
 	$(BIN)/python -m benchmarks.bench_hub --zoo $(ZOO)
 
-fit: zoo  ## The judge that ships, anew: five more zoos to train on, then trees; half an hour
-	for seed in 1 2 3 4; do $(BIN)/python -m benchmarks.zoo --size training --seed $$seed --out benchmarks/cache/training-$$seed; done
-	$(BIN)/python -m benchmarks.zoo --size stars --seed 5 --out benchmarks/cache/stars-5
-	$(BIN)/python -m benchmarks.zoo --size validating --seed 21 --out benchmarks/cache/validating-21
-	$(BIN)/python -m benchmarks.fit_judge --zoo $(ZOO) --more $(MORE) --validation benchmarks/cache/validating-21
+bench-judgement: zoo zoo-grown $(CACHE)/judges  ## Who is the parent: the test splits of three zoos; judgement.json
+	$(BIN)/python -m benchmarks.zoo --size testing --seed 31 --out $(CACHE)/testing-31
+	$(BIN)/python -m benchmarks.bench_judgement --zoo $(TESTING) --full benchmarks.judgement.full:judgement \
+	  --left-out $(foreach kind,cnn_bn resnet vit restorer,$(kind)=$(CACHE)/judges/without-$(kind).json) \
+	  --left-out-regime $(foreach regime,deep star hub published,$(regime)=$(CACHE)/judges/without-$(regime).json)
+
+more-zoos: zoo zoo-grown  ## What the judge is fitted on beside: an hour on two idle cores
+	for seed in 1 2 3 4; do $(BIN)/python -m benchmarks.zoo --size training --seed $$seed --out $(CACHE)/training-$$seed; done
+	$(BIN)/python -m benchmarks.zoo --size stars --seed 5 --out $(CACHE)/stars-5
+	$(BIN)/python -m benchmarks.zoo --size grown-training --seed 11 --out $(CACHE)/grown-training-11
+	$(BIN)/python -m benchmarks.zoo --size validating --seed 21 --out $(CACHE)/validating-21
+
+fit: more-zoos  ## The judge that ships, anew: three networks, and other kinds beside; an hour
+	$(BIN)/python -m benchmarks.fit_judge --zoo $(LEARNED) --validation $(VALIDATING) --others
+
+$(CACHE)/judges: more-zoos  ## Judges that never saw one kind of network, or one regime
+	$(BIN)/python -m benchmarks.fit_judge --zoo $(LEARNED) --validation $(VALIDATING) --without $(LEFT_OUT) --out $@
 
 smoke-hub: $(VENV)/.app  ## For those with a network: a dozen public models whose ancestry is known
 	$(BIN)/python -m benchmarks.smoke_hub

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from benchmarks import results_file
 from benchmarks.bench_zoo import share
 from benchmarks.cases import Crowd, crowds
+from benchmarks.judgement.lineage import Lineage
 from benchmarks.ranking import nearest_cosine, ranked
 from benchmarks.results_file import Figure
 from benchmarks.training import Setting, fit, measured, second_odds
+from benchmarks.zoo import load_truth
 from hub_lineage.family import Family, Matrix
 from hub_lineage.judge import shipped
 
@@ -46,15 +48,17 @@ def _places(length: int, wanted: int, run: int) -> NDArray[np.intp]:
     return np.unique(np.minimum(starts[:, None] + np.arange(width)[None, :], length - 1).reshape(-1))
 
 
-def measure(training: Sequence[Crowd], validation: Sequence[Crowd], size: int, run: int) -> tuple[float, float, float]:
+def measure(
+    training: Sequence[Crowd], validation: Sequence[Crowd], lineage: Lineage, size: int, run: int
+) -> tuple[float, float, float]:
     """Parent first and among three by a judge fitted at that size, and parent first by nearest cosine."""
     learned = [Crowd(crowd.models, thinned(crowd.family, size, run), crowd.parents) for crowd in training]
     held = [Crowd(crowd.models, thinned(crowd.family, size, run), crowd.parents) for crowd in validation]
     cosine = shipped().kin_cosine
-    first, second = fit(measured(learned, {}, cosine, 3, 0), SETTING, 0)
+    first, second = fit(measured(learned, lineage, cosine, 3, 0), SETTING, 0)
     cases, nearest = [], []
     for crowd in held:
-        parts = measured([crowd], {}, cosine, 0, 1)
+        parts = measured([crowd], lineage, cosine, 0, 1)
         for part in parts:
             odds: Matrix = second_odds(part, first, second)
             cases += [_place(odds, part.label, int(child)) for child in np.flatnonzero(part.label.any(axis=1))]
@@ -75,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = []
     for size in SIZES:
         for run, name in ((1, "scattered"), (RUN, "runs")):
-            first, three, nearest = measure(training, validation, size, run)
+            first, three, nearest = measure(training, validation, Lineage(load_truth(options.zoo)), size, run)
             beside = {"among the first three": three, "nearest cosine": nearest}
             figures.append(Figure(f"sampling.{name}_{size}", first, "share", baselines=beside, note="validation, parent first"))
             print(figures[-1], file=sys.stderr)

@@ -80,7 +80,7 @@ def main() -> None:
         for whole in crowds(folder, "validation"):
             for crowd in variations(whole, judge(whole.family).kin, random, 2):
                 judgement = judge(crowd.family)
-                likeliest = forest(judgement).parent
+                likeliest = forest(judgement, whole=True).parent
                 for name, told in (("maximum branching", likeliest), ("surest first", surest_first(judgement))):
                     found[f"{name}: right"] += int(((told >= 0) & (told == crowd.parents)).sum())
                     found[f"{name}: stated"] += int((told >= 0).sum())

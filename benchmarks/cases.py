@@ -61,13 +61,28 @@ def _crowd(group: Sequence[tuple[ZooModel, Fingerprint]]) -> Crowd:
 
 
 def variations(crowd: Crowd, kin: NDArray[np.bool_], generator: np.random.Generator, times: int) -> Iterator[Crowd]:
-    """Each family of a crowd whole and then with random members gone, so that hidden parents are as common as known ones."""
+    """Each family of a crowd whole and then with some of its members gone, so that hidden parents are as common as known ones.
+
+    In turn random members are gone, as from a registry that holds a part, and one or two parents alone.
+    """
     for root in np.unique(kin.argmax(axis=1)):
         members = np.flatnonzero(kin[root])
         if len(members) < 2:
             continue
         yield crowd.only(members)
-        for _ in range(times):
-            kept = members[generator.random(len(members)) < generator.uniform(0.3, 1.0)]
-            if len(kept) >= 2:
+        for time in range(times):
+            kept = _without_parents(crowd, members, generator) if time % 2 else _some(members, generator)
+            if 2 <= len(kept) < len(members):
                 yield crowd.only(kept)
+
+
+def _some(members: NDArray[np.intp], generator: np.random.Generator) -> NDArray[np.intp]:
+    """Random members, three in ten of them or more."""
+    return members[generator.random(len(members)) < generator.uniform(0.3, 1.0)]
+
+
+def _without_parents(crowd: Crowd, members: NDArray[np.intp], generator: np.random.Generator) -> NDArray[np.intp]:
+    """All members but one or two that others come from."""
+    inner = members[np.isin(members, crowd.parents[members])]
+    gone = generator.permutation(inner)[: generator.integers(1, 3)]
+    return members[~np.isin(members, gone)]

@@ -1,40 +1,55 @@
-"""Fits the judge that ships: two rounds of boosted trees on training splits; setting, calibration and cut on validation.
+"""Fits the judge that ships: networks on training splits; calibration and cut on validation.
 
-Of the settings, the one ships that says the most present parents rightly on validation, at the cut where a tenth of the
-absent ones are claimed.
+``python -m benchmarks.fit_judge --zoo ZOO ... --validation ZOO ...``
 
-``python -m benchmarks.fit_judge --zoo ZOO --more ZOO ... --validation ZOO ...``
-
-The further zoos hold one split alone, by other seeds: ``make fit`` makes them all.
+Zoos may hold one split alone: ``make fit`` makes them all. ``--others`` fits boosted trees and a logistic regression beside, and
+notes what validation says of each. ``--without NAME ... --out FOLDER`` fits judges that never saw one kind of network, or one
+regime, each into a file of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from safetensors.numpy import save
 from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
 
+import hub_lineage
+from benchmarks import cases, fit_network, training
 from benchmarks.cases import Crowd, crowds
+from benchmarks.fit_network import Schooling
+from benchmarks.judgement.lineage import Lineage
+from benchmarks.kinds.boosted import Boosted, table
 from benchmarks.ranking import absent, judged
-from benchmarks.training import Measured, Setting, fit, measured, second_odds
+from benchmarks.training import Measured, Setting, fit, measured, rows
 from benchmarks.zoo import load_truth
-from hub_lineage import boosting
 from hub_lineage.family import Matrix
-from hub_lineage.judge import Judge
+from hub_lineage.judge import NUMBERS, Judge, Judgement
+from hub_lineage.network import KINDS, spread, to_tensors
 
-SETTINGS = tuple(Setting(24, 300, 0.03, 100, later) for later in (1.0, 0.3, 0.0))
-DROPS = 6
+SETTING = Setting(24, 300, 0.03, 100, 1.0)
+WIDE = Schooling(width=48, blocks=4, epochs=14)
+SCHOOLS = ((0, Schooling()), (1, Schooling()), (2, Schooling()), (7, WIDE))
+"""How each network of the judge is trained, and what is added to the seed for it."""
+DROPS = 12
 """How often each training family is measured with random members gone."""
+MEASURED = Path(__file__).parent / "cache" / "measured"
+PACKAGE = Path(hub_lineage.__file__).parent
 MOST_FALSE = 0.1
 """The cut is the lowest at which no more of validation's absent parents are claimed."""
+NONE, MISSED = -1, -2
+_LEAST = 1e-14
 CLONE_PARENT = 0.5
 """Weights can't tell which of two equal bodies came first, so a body's clones share even odds."""
 
@@ -56,87 +71,167 @@ def kin_cosine(found: Sequence[Crowd], twins: dict[str, str]) -> float:
     return float(np.sqrt(np.concatenate(strange).max() * np.quantile(np.concatenate(kin), 0.05)))
 
 
-def revisions(zoo: Path) -> dict[str, str]:
-    """For each hidden revision of a zoo the served model that it became."""
-    return {model.id: model.checkpoint_of for model in load_truth(zoo) if model.checkpoint_of}
+@dataclass(frozen=True, eq=False)
+class Chance:
+    """A child of validation: the log odds [n] of its kin against none, and the place of its parent.
+
+    That is :data:`NONE` where it has none in sight, and :data:`MISSED` where it isn't among those that were found to be kin.
+    """
+
+    odds: Matrix
+    parent: int
 
 
-def calibrate(odds: Sequence[Matrix], families: Sequence[Measured]) -> tuple[float, float, float]:
-    """Slope and shift that make the odds of all candidates and of none fit best, and the loss (nats a case) they leave."""
+def chances(validation: Sequence[Crowd], judge: Judge, hidden: str = "") -> list[Chance]:
+    """Every child of some crowds with its parent in sight, and once more without; none of the regime that is ``hidden``."""
+    found = []
+    for crowd in validation:
+        judgement = judged(crowd, judge)
+        shown = np.array([model.regime != hidden for model in crowd.models], dtype=bool)
+        present = np.flatnonzero((crowd.parents >= 0) & shown)
+        found += [_chance(judgement, int(child), int(crowd.parents[child])) for child in present]
+        for orphan, without in absent(crowd, judgement):
+            if without.models[orphan].regime != hidden:
+                found.append(_chance(judgement if without is crowd else judged(without, judge), orphan, NONE))
+    return found
 
-    def loss(parameters: NDArray[np.float64]) -> float:
-        slope, shift = parameters
-        total, cases = 0.0, 0
-        for found, family in zip(odds, families, strict=True):
-            scaled = np.exp(np.clip(slope * found + shift, -30, 30))
-            np.fill_diagonal(scaled, 0.0)
-            none = 1.0 / (1.0 + scaled.sum(axis=1))
-            chance = np.where(family.label.any(axis=1), (scaled * family.label).sum(axis=1) * none, none)
-            total -= np.log(np.maximum(chance, 1e-12))[~family.merged].sum()
-            cases += int((~family.merged).sum())
-        return float(total / cases)
 
-    best = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead")
+def _chance(judgement: Judgement, child: int, parent: int) -> Chance:
+    others = np.flatnonzero(judgement.kin[child] & (np.arange(len(judgement.none)) != child))
+    odds = np.log(np.maximum(judgement.parent[child, others], _LEAST)) - np.log(max(judgement.none[child], _LEAST))
+    place = np.flatnonzero(others == parent)
+    return Chance(odds, NONE if parent < 0 else int(place[0]) if len(place) else MISSED)
+
+
+def calibrate(found: Sequence[Chance]) -> tuple[float, float, float]:
+    """Slope and shift that make odds fit best, and the loss they leave (nats a case): parents there and gone weigh alike."""
+    found = [chance for chance in found if chance.parent != MISSED]
+    gone = np.array([chance.parent == NONE for chance in found])
+    weight = np.where(gone, 0.5 / max(int(gone.sum()), 1), 0.5 / max(int((~gone).sum()), 1))
+
+    def loss(numbers: Matrix) -> float:
+        return float(sum(w * -np.log(max(_right(chance, *numbers), 1e-12)) for w, chance in zip(weight, found, strict=True)))
+
+    best = minimize(loss, np.array([0.7, 0.0]), method="Nelder-Mead")
     return float(best.x[0]), float(best.x[1]), float(best.fun)
 
 
-def choose_cut(found: Sequence[Crowd], judge: Judge) -> tuple[float, float, float]:
+def _scaled(chance: Chance, slope: float, shift: float) -> tuple[Matrix, float]:
+    """The probabilities of candidates and of none."""
+    odds = np.exp(np.clip(slope * chance.odds + shift, -30, 30))
+    return odds / (1 + odds.sum()), float(1 / (1 + odds.sum()))
+
+
+def _right(chance: Chance, slope: float, shift: float) -> float:
+    """The probability of the truth."""
+    parent, none = _scaled(chance, slope, shift)
+    return none if chance.parent == NONE else float(parent[chance.parent])
+
+
+def choose_cut(found: Sequence[Chance], slope: float, shift: float) -> tuple[float, float, float]:
     """The cut at which a parent is stated, with the shares of right and of false statements that it gives on validation."""
     right, wrong = [], []
-    for crowd in found:
-        judgement = judged(crowd, judge)
-        for child in np.flatnonzero(crowd.parents >= 0):
-            best = int(judgement.parent[child].argmax())
-            right.append(float(judgement.parent[child, best]) if best == crowd.parents[child] else 0.0)
-        for orphan, without in absent(crowd, judgement):
-            again = judgement if without is crowd else judged(without, judge)
-            wrong.append(float(again.parent[orphan].max()))
+    for chance in found:
+        parent, _ = _scaled(chance, slope, shift)
+        best = int(parent.argmax()) if len(parent) else -1
+        leading = float(parent.max(initial=0.0))
+        if chance.parent == NONE:
+            wrong.append(leading)
+        else:
+            right.append(leading if best == chance.parent else 0.0)
     cuts = np.linspace(0.2, 0.95, 76)
     false = np.array([(np.array(wrong) >= cut).mean() for cut in cuts])
     cut = float(cuts[false <= MOST_FALSE].min())
     return cut, float((np.array(right) >= cut).mean()), float((np.array(wrong) >= cut).mean())
 
 
-def fitted(zoo: Path, more: Sequence[Path], validating: Sequence[Path], seed: int) -> tuple[Judge, dict[str, Any]]:
-    """The judge that validation chooses among the settings, and what it said of each."""
-    twins = {model.id: model.twin_of_seed for model in load_truth(zoo) if model.twin_of_seed}
-    training, validation = crowds(zoo, "train"), crowds(zoo, "validation")
-    cosine = kin_cosine([*training, *validation], twins)
-    learned = measured(training, revisions(zoo), cosine, DROPS, seed)
-    for folder in more:  # each apart: the same names mean other models in another zoo
-        learned += [
-            part.renamed(folder.name) for part in measured(crowds(folder, "train"), revisions(folder), cosine, DROPS, seed)
-        ]
-    held = measured(validation, revisions(zoo), cosine, DROPS, seed + 1)
-    for folder in validating:
-        further = crowds(folder, "validation")
-        held += measured(further, revisions(folder), cosine, DROPS, seed + 1)
-        validation = [*validation, *further]
-    tried = [_tried(setting, _Split(learned, held, validation, cosine), seed) for setting in SETTINGS]
-    judge, said = max(tried, key=lambda each: float(each[1]["parent_said"]))
-    return judge, said | {"tried": [other for _, other in tried]}
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What is fitted on, what calibrates but for the regime that is ``hidden``, and the cosine of kin."""
+
+    learned: Sequence[Measured]
+    validation: Sequence[Crowd]
+    kin_cosine: float
+    hidden: str = ""
+
+    def without(self, name: str) -> Data:
+        """The data with no network of one kind, or family of one regime, to learn from or to be calibrated on."""
+        learned = [family for family in self.learned if name not in (family.kind, family.regime)]
+        return Data(learned, [crowd for crowd in self.validation if crowd.models[0].kind != name], self.kin_cosine, name)
+
+
+def gathered(zoos: Sequence[Path], validating: Sequence[Path], seed: int) -> Data:
+    """The training splits and the validation splits of zoos, measured."""
+    twins = {model.id: model.twin_of_seed for model in load_truth(zoos[0]) if model.twin_of_seed}
+    cosine = kin_cosine([*crowds(zoos[0], "train"), *crowds(zoos[0], "validation")], twins)
+    learned: list[Measured] = []
+    for folder in zoos:  # each apart: the same names mean other models in another zoo
+        learned += _measured(folder, "train", cosine, DROPS, seed)
+    return Data(learned, [crowd for folder in validating for crowd in crowds(folder, "validation")], cosine)
+
+
+def _measured(folder: Path, split: str, cosine: float, drops: int, seed: int) -> list[Measured]:
+    """The families of one split, measured; kept for as long as neither the zoo nor the code that measures changes."""
+    summary = json.loads((folder / "summary.json").read_text())
+    digest = hashlib.sha256(f"{summary['scheme']} {split} {cosine} {drops} {seed}".encode())
+    for source in sorted(
+        [*PACKAGE.glob("evidence/*.py"), PACKAGE / "family.py", *map(Path, (cases.__file__, training.__file__))]
+    ):
+        digest.update(source.read_bytes())
+    kept = MEASURED / f"{folder.name}-{split}-{digest.hexdigest()[:12]}.pickle"
+    if not kept.exists():
+        families = measured(crowds(folder, split), Lineage(load_truth(folder)), cosine, drops, seed)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(pickle.dumps([family.renamed(folder.name) for family in families]))
+    found: list[Measured] = pickle.loads(kept.read_bytes())
+    print(f"{folder.name}, {split}: {len(found)} families", file=sys.stderr)
+    return found
+
+
+def fitted(data: Data, seed: int, schools: Sequence[tuple[int, Schooling]] = SCHOOLS) -> tuple[Judge, dict[str, Any]]:
+    """The judge of so many networks, and what validation said of it."""
+    found = tuple(fit_network.fit(data.learned, school, seed + more) for more, school in schools)
+    return tuned(Judge(found, 1.0, 0.0, data.kin_cosine, CLONE_PARENT, 0.5), data, f"{len(found)} networks")
+
+
+def tuned(judge: Judge, data: Data, kind: str) -> tuple[Judge, dict[str, Any]]:
+    """The judge with slope, shift and cut from validation, and what that says of it."""
+    found = chances(data.validation, judge, data.hidden)
+    slope, shift, loss = calibrate(found)
+    cut, stated, false = choose_cut(found, slope, shift)
+    said = {"kind": kind, "loss": round(loss, 4), "cut": round(cut, 2)}
+    said |= {"parent_said": round(stated, 3), "false_parent": round(false, 3)}
+    print(said, file=sys.stderr)
+    return replace(judge, slope=slope, shift=shift, cut=cut), said
 
 
 @dataclass(frozen=True, eq=False)
-class _Split:
-    """What is fitted on, what calibrates, what is chosen by, and the cosine of kin."""
+class Logistic(Judge):
+    """A judge that weighs the cues of each pair by itself, spread as the networks read them."""
 
-    learned: Sequence[Measured]
-    held: Sequence[Measured]
-    validation: Sequence[Crowd]
-    kin_cosine: float
+    model: LogisticRegression
+    names: tuple[str, ...]
+    knots: tuple[Matrix, ...]
+
+    def log_odds(self, cues: Mapping[str, Matrix]) -> tuple[Matrix, Matrix]:
+        """Log odds of each ordered pair, shape [K, K]; kinds are left at 0."""
+        told = self.model.decision_function(_spread_out(cues, self.names, self.knots)).reshape(cues["cosine"].shape)
+        return told, np.zeros((*told.shape, len(KINDS)))
 
 
-def _tried(setting: Setting, data: _Split, seed: int) -> tuple[Judge, dict[str, Any]]:
-    """The judge of one setting, and its figures on validation."""
-    first, second = fit(data.learned, setting, seed)
-    slope, shift, loss = calibrate([second_odds(family, first, second) for family in data.held], data.held)
-    judge = Judge(first, second, slope, shift, data.kin_cosine, CLONE_PARENT, 0.5)
-    cut, stated, false = choose_cut(data.validation, judge)
-    said = {"setting": str(setting), "loss": round(loss, 4), "cut": round(cut, 2)}
-    said |= {"parent_said": round(stated, 3), "false_parent": round(false, 3)}
-    print(said, file=sys.stderr)
-    return replace(judge, cut=cut), said
+def _spread_out(cues: Mapping[str, Matrix], names: tuple[str, ...], knots: tuple[Matrix, ...]) -> Matrix:
+    return spread(table(cues, names), knots).astype(np.float64)
+
+
+def others(data: Data, seed: int) -> list[dict[str, Any]]:
+    """What validation says of other kinds of judges: a logistic regression of the cues, and boosted trees in two rounds."""
+    names = tuple(data.learned[0].cues)
+    knots = fit_network.quantiles(data.learned, names)
+    x, y, weight, _ = rows(data.learned, [_spread_out(f.cues, names, knots) for f in data.learned], SETTING.later)
+    model = LogisticRegression(C=0.1, max_iter=300).fit(x, y, sample_weight=weight)
+    shared = ((), 1.0, 0.0, data.kin_cosine, CLONE_PARENT, 0.5)
+    logistic = tuned(Logistic(*shared, model, names, knots), data, "logistic regression")[1]
+    return [logistic, tuned(Boosted(*shared, *fit(data.learned, SETTING, seed)), data, "boosted trees")[1]]
 
 
 def _described(folder: Path) -> dict[str, Any]:
@@ -144,27 +239,47 @@ def _described(folder: Path) -> dict[str, Any]:
     return {name: summary[name] for name in ("scheme", "size", "seed", "models")}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Fits, chooses, calibrates and writes; prints what validation says of each setting."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--zoo", type=Path, default=Path("benchmarks/cache/zoo"))
-    parser.add_argument("--more", type=Path, nargs="*", default=[])
-    parser.add_argument("--out", type=Path, default=Path("hub_lineage/judge.json"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--validation", type=Path, nargs="*", default=[])
-    options = parser.parse_args(arguments)
-    judge, said = fitted(options.zoo, options.more, options.validation, options.seed)
+def store(judge: Judge, said: dict[str, Any], about: dict[str, Any], out: Path) -> None:
+    """Writes a judge: ``out`` holds its numbers, a file of safetensors beside it the networks."""
     stored = {
+        **about,
+        "validation": said,
+        **{name: round(getattr(judge, name), 5) for name in NUMBERS},
+        "networks": len(judge.networks),
+        "cues": judge.networks[0].names,
+    }
+    tensors = {f"{k}.{name}": value for k, each in enumerate(judge.networks) for name, value in to_tensors(each).items()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(stored, indent=1) + "\n")
+    out.with_suffix(".safetensors").write_bytes(save(tensors))
+    print(f"{said} -> {out}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fits, chooses, calibrates and writes; prints what validation says of each kind."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--zoo", type=Path, nargs="+", default=[Path("benchmarks/cache/zoo")])
+    parser.add_argument("--validation", type=Path, nargs="+", default=[Path("benchmarks/cache/zoo")])
+    parser.add_argument("--out", type=Path, help="a file, or with --without a folder", default=Path("hub_lineage/judge.json"))
+    parser.add_argument("--without", nargs="*", default=[])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--others", action="store_true", help="fit boosted trees and a logistic regression to compare")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # small matrices: more than one loses
+    data = gathered(options.zoo, options.validation, options.seed)
+    about = {
         "command": "python -m benchmarks.fit_judge",
         "seed": options.seed,
-        "zoos": [_described(folder) for folder in (options.zoo, *options.more, *options.validation)],
-        "validation": said,
-        **{name: round(getattr(judge, name), 5) for name in ("slope", "shift", "kin_cosine", "clone_parent", "cut")},
-        "first": boosting.to_json(judge.first),
-        "second": boosting.to_json(judge.second),
+        "zoos": [_described(folder) for folder in dict.fromkeys((*options.zoo, *options.validation))],
     }
-    options.out.write_text(json.dumps(stored, separators=(",", ":")) + "\n")
-    print(f"{said} -> {options.out}", file=sys.stderr)
+    for name in options.without:
+        judge, said = fitted(data.without(name), options.seed, SCHOOLS[:1])
+        store(judge, said, about | {"without": name}, options.out / f"without-{name}.json")
+    if not options.without:
+        judge, said = fitted(data, options.seed)
+        if options.others:
+            said |= {"others": others(data, options.seed)}
+        store(judge, said, about, options.out)
     return 0
 
 

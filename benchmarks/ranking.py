@@ -76,7 +76,7 @@ def absent(crowd: Crowd, judgement: Judgement) -> Sequence[tuple[int, Crowd]]:
             if judgement.kin[child].sum() > 1:
                 found.append((int(child), crowd))
             continue
-        kept = np.flatnonzero(np.arange(len(crowd)) != parent)
+        kept = np.flatnonzero(judgement.kin[child] & (np.arange(len(crowd)) != parent))  # strangers move no odds
         without = crowd.only(kept)
         found.append((int(np.flatnonzero(kept == child)[0]), without))
     return found

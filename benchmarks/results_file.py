@@ -19,7 +19,10 @@ PAGE = Path(__file__).parent / "RESULTS.md"
 
 @dataclass(frozen=True)
 class Figure:
-    """One row: what was measured, its value, its bar where there is one, and what others reach in the same run."""
+    """One row: what was measured, its value, its bar where there is one, and what others reach in the same run.
+
+    ``interval`` is where the value lies in 95 % of bootstrap draws, where it was drawn anew.
+    """
 
     id: str
     value: float
@@ -27,6 +30,7 @@ class Figure:
     bar: str = ""
     baselines: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    interval: tuple[float, float] | None = None
 
 
 def machine() -> str:
@@ -38,11 +42,19 @@ def machine() -> str:
 def write(name: str, command: str, figures: Sequence[Figure]) -> Path:
     """Stores the figures of one run and renews the page."""
     when = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    rows = [{**asdict(figure), "command": command, "date": when, "machine": machine()} for figure in figures]
+    rows = [{**_stored(figure), "command": command, "date": when, "machine": machine()} for figure in figures]
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(rows, indent=1) + "\n")
     PAGE.write_text(page())
     return path
+
+
+def _stored(figure: Figure) -> dict[str, object]:
+    """The row as a plain object; figures that were not drawn anew have no interval in it."""
+    row = asdict(figure)
+    if row["interval"] is None:
+        del row["interval"]
+    return row
 
 
 def page() -> str:
@@ -51,6 +63,7 @@ def page() -> str:
         "# Results",
         "",
         "Made from `benchmarks/results/` by `python -m benchmarks.results_file`; each command makes its own rows anew.",
+        "Intervals in brackets hold 95 % of bootstrap draws.",
         "",
     ]
     for path in sorted(RESULTS.glob("*.json")):
@@ -66,7 +79,12 @@ def _line(row: Mapping[str, object]) -> str:
     baselines = row.get("baselines") or {}
     beside = ", ".join(f"{name} {_number(value)}" for name, value in baselines.items()) if isinstance(baselines, Mapping) else ""
     said = "; ".join(part for part in (beside, str(row.get("note") or "")) if part)
-    return f"| {row['id']} | {_number(row['value'])} {row['unit']} | {row.get('bar') or ''} | {said} |"
+    value = f"{_number(row['value'])} {row['unit']}{_between(row.get('interval'))}"
+    return f"| {row['id']} | {value} | {row.get('bar') or ''} | {said} |"
+
+
+def _between(interval: object) -> str:
+    return f" ({' to '.join(_number(end) for end in interval)})" if isinstance(interval, Sequence) else ""
 
 
 def _number(value: object) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold
 
 from benchmarks.cases import Crowd, variations
-from hub_lineage import boosting
+from benchmarks.judgement.lineage import Lineage
+from benchmarks.kinds import boosting
+from benchmarks.kinds.boosted import context, second_round, table
 from hub_lineage.evidence import measure
 from hub_lineage.family import Matrix
-from hub_lineage.judge import clones, components, context, table
+from hub_lineage.judge import clones, components
+from hub_lineage.network import KINDS
 
 FOLDS = 5
 
@@ -23,6 +26,9 @@ FOLDS = 5
 @dataclass(frozen=True, eq=False)
 class Measured:
     """One family measured: cues by name [K, K], labels [K, K], the root it comes from, and which models are merges [K].
+
+    ``kinds`` [K, K] numbers what each candidate is to each child, as in :data:`hub_lineage.network.KINDS`; -1 where a
+    merge makes it several things, and on the diagonal.
 
     ``later`` [K, K] marks a later revision of a child's true parent, which isn't the parent and can hardly be told from it:
     :attr:`Setting.later` says how much such pairs weigh in fitting. Whatever is measured counts them as wrong.
@@ -33,20 +39,20 @@ class Measured:
     root: str
     later: NDArray[np.bool_]
     merged: NDArray[np.bool_]
+    kinds: NDArray[np.int64]
+    kind: str  # of network
+    regime: str
 
     def __len__(self) -> int:
         return len(self.label)
 
     def renamed(self, zoo: str) -> Measured:
         """The family with its root told apart from those of other zoos."""
-        return Measured(self.cues, self.label, f"{zoo}/{self.root}", self.later, self.merged)
+        return replace(self, root=f"{zoo}/{self.root}")
 
 
-def measured(found: Sequence[Crowd], revisions: Mapping[str, str], kin_cosine: float, times: int, seed: int) -> list[Measured]:
-    """The families of some crowds with random members gone, clones kept once, each measured.
-
-    ``revisions`` names for each hidden revision the served one that it became.
-    """
+def measured(found: Sequence[Crowd], lineage: Lineage, kin_cosine: float, times: int, seed: int) -> list[Measured]:
+    """The families of some crowds with random members gone, clones kept once, each measured."""
     generator = np.random.default_rng(seed)
     families = []
     for crowd in found:
@@ -57,19 +63,33 @@ def measured(found: Sequence[Crowd], revisions: Mapping[str, str], kin_cosine: f
             label = np.zeros((len(part), len(part)))
             known = np.flatnonzero(part.parents >= 0)
             label[known, part.parents[known]] = 1.0
-            later = _later_revisions(part, revisions)
-            families.append(Measured(measure(part.family), label, part.models[0].root, later, part.merged))
+            later, first_model = _later_revisions(part, lineage), part.models[0]
+            told = kinds(part, lineage)
+            about = (first_model.root, later, part.merged, told, first_model.kind, first_model.regime)
+            families.append(Measured(measure(part.family), label, *about))
     return families
 
 
-def _later_revisions(crowd: Crowd, revisions: Mapping[str, str]) -> NDArray[np.bool_]:
+def _later_revisions(crowd: Crowd, lineage: Lineage) -> NDArray[np.bool_]:
     """Pairs of a child and the served revision that its hidden parent went on to become, shape [K, K]."""
     places = {model.id: place for place, model in enumerate(crowd.models)}
     found = np.zeros((len(crowd), len(crowd)), dtype=bool)
     for place, model in enumerate(crowd.models):
-        later = places.get(revisions.get(model.parent or "", ""))
+        parent = None if model.parent is None else lineage.by_id[model.parent]
+        later = None if parent is None or parent.checkpoint_of is None else places.get(parent.checkpoint_of)
         if later is not None and later != place:
             found[place, later] = True
+    return found
+
+
+def kinds(crowd: Crowd, lineage: Lineage) -> NDArray[np.int64]:
+    """What each model is to each other, as numbers of :data:`KINDS`, shape [K, K]; -1 where that is several things."""
+    number = {kind: k for k, kind in enumerate(KINDS)}
+    found = np.full((len(crowd), len(crowd)), -1, dtype=np.int64)
+    for row, child in enumerate(crowd.models):
+        for column, candidate in enumerate(crowd.models):
+            if row != column and (kind := lineage.kinship(child.id, candidate.id)) is not None:
+                found[row, column] = number[kind]
     return found
 
 
@@ -184,9 +204,6 @@ def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boos
 
 def second_odds(family: Measured, first: boosting.Trees, second: boosting.Trees) -> Matrix:
     """Log odds of the second round, shape [K, K], minus infinity on the diagonal."""
-    count = len(family)
-    told = first.log_odds(table(family.cues, first.names)).reshape(count, count)
-    both = family.cues | context(family.cues, told)
-    odds = second.log_odds(table(both, second.names)).reshape(count, count)
+    odds = second_round(family.cues, first, second)
     np.fill_diagonal(odds, -np.inf)
     return odds

@@ -20,6 +20,7 @@ _SURE = 0.3  # a correlation that no unrelated pair of long tensors reaches by c
 _CHANCE = 5.5  # standard deviations that the best of a quarter of a million unrelated pairs stays below
 _EQUAL = np.float32(1 - 1e-6)
 _NOBODY = -1
+_LOUD = 0.3  # of a tensor's mean variance, added to each coordinate's: few models tell little of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class Family:
     kernels: tuple[int, ...]  # values a convolution kernel holds in each tensor; 1 for matrices
     vectors: tuple[Floats, ...] = ()  # shapes [K, n]
     labels: tuple[str, ...] = ()  # what the first model calls the tensors of ``raw``
+    shapes: tuple[Shape, ...] = ()  # of the tensors of ``raw`` in the network; a sample may hold fewer values
 
     def __len__(self) -> int:
         return len(self.storage)
@@ -42,7 +44,7 @@ class Family:
         """The family of some of its models, in the order given."""
         storage = tuple(self.storage[int(k)] for k in members)
         raw, vectors = (tuple(tensor[members] for tensor in kind) for kind in (self.raw, self.vectors))
-        part = Family(raw, storage, self.kernels, vectors, self.labels)
+        part = Family(raw, storage, self.kernels, vectors, self.labels, self.shapes)
         part.__dict__["grams"] = self.grams[:, members[:, None], members[None, :]]  # a part of what is there, not made anew
         return part
 
@@ -60,6 +62,15 @@ class Family:
     def sizes(self) -> Matrix:
         """Sampled values of every tensor, shape [T]."""
         return np.array([tensor.shape[1] for tensor in self.raw], dtype=np.float64)
+
+    @cached_property
+    def spread(self) -> Family:
+        """The family of deviations from its own mean, every coordinate divided by how far the models lie apart in it.
+
+        Geometry of the weights sees mostly what all have in common, and of the rest a few loud coordinates; here each step
+        counts by how unusual it is. A coordinate in which hardly anything moves counts by the tensor's mean spread.
+        """
+        return Family(tuple(_spread(tensor) for tensor in self.raw), self.storage, self.kernels)
 
     @cached_property
     def cosines(self) -> Matrix:
@@ -123,6 +134,7 @@ def gather(fingerprints: Sequence[Fingerprint]) -> Family:
         tuple(math.prod(first.samples[t].shape[2:]) for t in kept),
         stacked(t for t in shared if t >= weights),
         tuple(first.samples[t].label for t in kept),
+        tuple(first.samples[t].shape for t in kept),
     )
 
 
@@ -153,6 +165,14 @@ def ranks(figures: Matrix) -> Matrix:
     rows = figures.reshape(-1, figures.shape[-1])
     places = np.stack([np.searchsorted(np.sort(row), row) for row in rows])
     return places.reshape(figures.shape).astype(np.float64)
+
+
+def _spread(tensor: Floats) -> Floats:
+    away = tensor - tensor.mean(axis=0, dtype=np.float64)
+    variance = np.square(away).mean(axis=0)
+    scale = np.sqrt(variance + _LOUD * variance.mean())
+    spread: Floats = np.divide(away, scale, out=np.zeros_like(away), where=scale > 0).astype(np.float32)
+    return spread
 
 
 def _gram(tensor: Floats) -> Matrix:

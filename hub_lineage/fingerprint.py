@@ -4,6 +4,9 @@ The scheme ``hl2``: about :data:`RUNS` runs of at most :data:`RUN_LENGTH` neighb
 tensors and over depth. Where a run lies depends on the tensor's shape alone, so that file names, shards, storage dtypes
 and tensor names don't matter, and that tensors of one shape can be compared across architectures. ``docs/method.md``
 shows how size and sampling were chosen.
+
+The scheme ``hl2-full``, of depth ``full``: all weights, or as many runs as come to :data:`FULL_VALUES` values. It is never
+stored, and its runs begin with those of ``hl2``.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ from hub_lineage.read.safetensors import read_index
 from hub_lineage.types import Block, ByteRange, Fingerprint, Floats, Sample, Source, Tensor
 
 SCHEME = "hl2"
+FULL_SCHEME = "hl2-full"
+FULL_VALUES = 1 << 20
+"""Weights of a network that depth ``full`` reads, at the most."""
 RUNS = 64
 """Runs of values in a fingerprint; on the Hub each may cost a request."""
 RUN_LENGTH = 1024
@@ -48,8 +54,12 @@ _VERSION = 2
 Chosen = list[tuple[Tensor, int]]
 
 
-def read_fingerprint(source: Source) -> Fingerprint:
+def read_fingerprint(source: Source, *, full: bool = False) -> Fingerprint:
     """The fingerprint of a model in an opened repository or folder: its headers, then the sampled ranges in one go.
+
+    Args:
+        source: The repository or folder.
+        full: Whether it is read at depth ``full``, by a scheme of its own.
 
     Raises:
         NoWeights: there are no weights that can be sampled.
@@ -63,10 +73,10 @@ def read_fingerprint(source: Source) -> Fingerprint:
             "The weights hold no matrix of floating-point numbers to compare.",
             "Quantised and packed formats are not read yet; look for the unquantised version.",
         )
-    weights, beside = choose(body, vectors)
+    weights, beside = choose(body, vectors, full=full)
     samples = _sampled(source, [*weights, *beside])
     return Fingerprint(
-        SCHEME,
+        FULL_SCHEME if full else SCHEME,
         shapes.architecture_key(body),
         sum(t.elements for t in tensors),
         samples[: len(weights)],
@@ -82,21 +92,34 @@ def sampled_ranges(tensors: Sequence[Tensor]) -> list[ByteRange]:
     return [_byte_range(tensor, *run) for tensor, count in (*weights, *beside) for run in runs_of(tensor.shape, count)]
 
 
-def choose(body: Sequence[Tensor], vectors: Sequence[Tensor] = ()) -> tuple[Chosen, Chosen]:
+def choose(body: Sequence[Tensor], vectors: Sequence[Tensor] = (), *, full: bool = False) -> tuple[Chosen, Chosen]:
     """The weights and the vectors to sample with the number of runs each gets, in canonical order.
 
     What is chosen depends on shapes alone, as far as that can be: all tensors of a shape or, where a network has too
     many, those that stand evenly spread in canonical order. Where there are fewer tensors than runs, every one gets a run
-    and the larger ones get the rest.
+    and the larger ones get the rest. At depth ``full`` there are as many runs as :data:`FULL_VALUES` weights take, and the
+    vectors of a small network whatever its size.
     """
     total = sum(tensor.elements for tensor in body)
-    small = total <= SMALL
-    runs, most_vectors = (RUNS, SMALL_VECTORS) if small else (RUNS - VECTORS, VECTORS)
-    beside = [(vector, 1) for vector in _spread(vectors, most_vectors, 0)]
+    small = full or total <= SMALL
+    beside = [(vector, 1) for vector in _spread(vectors, SMALL_VECTORS if small else VECTORS, 0)]
+    if full:
+        return _fully(body, total), beside
+    runs = RUNS if small else RUNS - VECTORS
     if len(body) > runs:
         return [(tensor, 1) for tensor in _spread(body, runs, MOST_WHOLE)], beside
     spare = runs - len(body)
     return [(tensor, 1 + spare * tensor.elements // total) for tensor in body], beside
+
+
+def _fully(body: Sequence[Tensor], total: int) -> Chosen:
+    """All weights where they fit, else runs in every tensor; in some where even one run in each is too much."""
+    if total <= FULL_VALUES:
+        return [(tensor, -(-tensor.elements // RUN_LENGTH)) for tensor in body]
+    spare = FULL_VALUES - sum(min(tensor.elements, RUN_LENGTH) for tensor in body)
+    if spare < 0:
+        return [(tensor, 1) for tensor in _spread(body, FULL_VALUES // RUN_LENGTH, MOST_WHOLE)]
+    return [(tensor, 1 + spare * tensor.elements // total // RUN_LENGTH) for tensor in body]
 
 
 def _spread(tensors: Sequence[Tensor], most: int, most_whole: int) -> list[Tensor]:
@@ -183,6 +206,25 @@ def values(sample: Sample) -> Floats:
     """The sampled values as float32, shape [n]; what isn't finite, or is larger than any weight, counts as zero."""
     found = dtypes.decode(sample.dtype, sample.raw)
     return np.where(np.abs(found) < _LARGEST, found, np.float32(0.0))
+
+
+def is_whole(fingerprint: Fingerprint) -> bool:
+    """Whether all weights of the body were read, so that depth ``full`` could tell nothing more."""
+    parts = [Tensor(s.label, s.dtype, s.shape, "", 0, len(s.raw)) for s in fingerprint.samples]
+    return (
+        all(part.stop == dtypes.byte_span(part.dtype, 0, part.elements)[1] for part in parts)
+        and shapes.architecture_key(parts) == fingerprint.architecture
+    )
+
+
+def is_blank(fingerprint: Fingerprint) -> bool:
+    """Whether every sampled weight tensor holds one value throughout, so that nothing in it can be compared."""
+    return bool(fingerprint.samples) and all(np.ptp(values(sample)) == 0 for sample in fingerprint.samples)
+
+
+def is_broken(fingerprint: Fingerprint) -> bool:
+    """Whether a sampled weight is infinite or no number: such a network computes nothing and can't be trained further."""
+    return not all(np.isfinite(dtypes.decode(sample.dtype, sample.raw)).all() for sample in fingerprint.samples)
 
 
 def first_run(sample: Sample) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hub_lineage import candidates, search
 from hub_lineage.candidates import Fit
-from hub_lineage.errors import LineageError, RegistryError
+from hub_lineage.errors import LineageError, RegistryError, Unreadable
 from hub_lineage.evidence.parts import Part
 from hub_lineage.fingerprint import SCHEME, read_fingerprint
 from hub_lineage.hub import Hub, open_source, parse_reference
@@ -24,6 +24,7 @@ from hub_lineage.types import Cost, Declaration, Fingerprint, Model, Progress, R
 
 _STRANGERS = 16  # unrelated models that nulls are drawn from, at the most
 _AT_ONCE = 8  # candidates whose fingerprints are read at a time
+_FULLY_AT_ONCE = 4  # likewise at depth full, where what is read may lie in a hundred times as many bytes
 _ENOUGH_KIN = 8  # where a registry holds so many of a child's kin, the Hub is asked for its declared parents alone
 _MOST_PARTS = 24  # models of other architectures that are looked at for shared blocks
 _MOST_COPIES = 5_000  # hits of a registry that are gone through for bodies that aren't copies of one another
@@ -76,6 +77,7 @@ class Found:
     gone: frozenset[str] = frozenset()  # declared parents that the Hub doesn't know
     strange: tuple[Fingerprint, ...] = ()  # some of the strangers, for nulls
     errors: Mapping[str, LineageError] = field(default_factory=dict)  # why some couldn't be read, by name
+    opened: frozenset[tuple[str, str | None]] = frozenset()  # by ID and revision those whose sizes are in ``costs``
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +155,7 @@ def _named(among: Sequence[Reference], asked: Reference, subject: Model, hub: Hu
     if failed and not models:
         raise next(iter(failed.values()))
     others = [model for model in models if (model.id, model.revision) != (subject.id, subject.revision)]
-    return replace(_sorted_out(subject, others, tuple(failed), costs), errors=failed)
+    return replace(_sorted_out(subject, others, tuple(failed), costs), errors=failed, opened=_revisions(models))
 
 
 def read_all(
@@ -219,7 +221,12 @@ def _registered(registry: Registry | str | os.PathLike[str] | None, wanted: _Wan
     fitting = {fit.id: fit for fit in (*fits, *added.fits) if fit.id != subject.id}
     found = _sorted_out(subject, list(models.values()), added.unread, (added.cost,))
     # What was found to be of another architecture and to share nothing tells nothing; what was named is always listed.
-    return replace(found, unlike=(), fits=tuple(sorted(fitting.values(), key=lambda fit: fit.away)), gone=added.gone)
+    fits = sorted(fitting.values(), key=lambda fit: fit.away)
+    return replace(found, unlike=(), fits=tuple(fits), gone=added.gone, opened=_revisions(added.models))
+
+
+def _revisions(models: Sequence[Model]) -> frozenset[tuple[str, str | None]]:
+    return frozenset((model.id, model.revision) for model in models)
 
 
 def _known(store: Registry, subject: Model) -> tuple[list[Model], int]:
@@ -265,6 +272,54 @@ def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...]
     fits, apart = candidates.fitted(subject.fingerprint, apart)
     strange = tuple(model.fingerprint for model in rest[:: max(1, len(rest) // _STRANGERS)][:_STRANGERS])
     return Found(tuple(judged), len(rest), tuple(parts), tuple(apart), tuple(fits), unread, costs, strange=strange)
+
+
+def read_again(
+    models: Sequence[Model], opened: Collection[tuple[str, str | None]], hub: Hub | None, tell: Progress
+) -> tuple[list[Model], list[Cost]]:
+    """Models with fingerprints of depth ``full`` instead, each at the revision that is known; and what that cost.
+
+    What can't be read again, as a repository that is gone, is told and left out; the first model must be there.
+
+    Args:
+        models: The models, the child first.
+        opened: By ID and revision those whose sizes were counted before; they aren't counted again.
+        hub: The Hub to read from; one on ``HF_ENDPOINT`` where it is left out.
+        tell: Called as ``tell(step, done, total)``.
+
+    Raises:
+        LineageError: the child can't be read again.
+    """
+    read: list[Model] = []
+    costs: list[Cost] = []
+    with ExitStack() as stack:
+        if hub is None and any(model.revision is not None for model in models):
+            hub = stack.enter_context(Hub())
+        pool = ThreadPoolExecutor(_FULLY_AT_ONCE)
+        stack.callback(pool.shutdown, cancel_futures=True)
+        tasks = [pool.submit(_read_fully, model, hub) for model in models]
+        tell("Reading more weights", 0, len(tasks))
+        for done, (model, task) in enumerate(zip(models, tasks, strict=True), 1):
+            try:
+                again, cost = task.result()
+            except LineageError as error:
+                if done == 1:
+                    raise
+                tell(f"Could not read {model.id} again, its fingerprint counts: {error.message}", done, len(tasks))
+                continue
+            tell("Reading more weights", done, len(tasks))
+            read.append(again)
+            counted = (model.id, model.revision) in opened
+            costs.append(replace(cost, bytes_total=0) if counted else cost)
+    return read, costs
+
+
+def _read_fully(model: Model, hub: Hub | None) -> tuple[Model, Cost]:
+    source = open_source(Reference(model.id, model.revision, local=model.revision is None), hub)
+    fingerprint = read_fingerprint(source, full=True)
+    if fingerprint.architecture != model.fingerprint.architecture:
+        raise Unreadable(f"{model.id} has changed since it was read.", "Try again.")
+    return replace(model, fingerprint=fingerprint), source.cost()
 
 
 def total(began: float, costs: Sequence[Cost]) -> Cost:

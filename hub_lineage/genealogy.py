@@ -114,7 +114,7 @@ class _Part:
     @cached_property
     def forest(self) -> phylogeny.Forest:
         """Who comes from whom."""
-        return phylogeny.forest(self.weighed.judgement)
+        return phylogeny.forest(self.weighed.judgement, whole=True)
 
     def graph(self, first: int) -> Graph:
         """Their graph, hidden ancestors numbered from ``first``, with what cards declare on the edges that were found."""

@@ -10,8 +10,9 @@ import numpy as np
 from hub_lineage.evidence import null
 from hub_lineage.evidence.null import Strangers
 from hub_lineage.family import Family, gather
+from hub_lineage.fingerprint import is_blank
 from hub_lineage.graph import descendants
-from hub_lineage.judge import Judgement, shipped
+from hub_lineage.judge import Judgement, kin_cut, shipped
 from hub_lineage.phylogeny import Forest, kinship
 from hub_lineage.types import Candidate, Declaration, Edge, Evidence, Fingerprint, Graph, Model, Node, Null, Relation
 
@@ -67,11 +68,14 @@ def candidates(
         soft: For each model the evidence that isn't of weights, where it was asked for.
     """
     order = sorted(range(1, len(models)), key=lambda k: (-judgement.parent[0, k], -family.cosine[0, k], models[k].id))
-    beside = null.measured(family, 0, judgement.kin, _aligned(models[0], family, strangers), shipped().kin_cosine)
+    beside = null.measured(
+        family, 0, judgement.kin, _aligned(models[0], family, strangers), kin_cut(family, shipped().kin_cosine)
+    )
     corrected = _p_values(family, judgement, beside, ruled_out)
     listed = []
     for rank, k in enumerate(order[:top], 1):
-        what = kinship(forest, judgement, 0, k)
+        blank = is_blank(models[0].fingerprint) or is_blank(models[k].fingerprint)
+        what = "unknown" if blank else kinship(forest, judgement, 0, k)
         relation: Relation | None = None
         if what == "parent":
             relation = "duplicate" if judgement.clone[0, k] else "finetune"

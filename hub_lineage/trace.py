@@ -1,17 +1,21 @@
-"""The pipeline in reading order: open, read, find candidates, measure, judge, draw the family, answer."""
+"""The pipeline in reading order: open, read, find candidates, measure, judge, read more where asked, draw, answer."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
-from hub_lineage import candidates, phylogeny, report, verdict
+import numpy as np
+
+from hub_lineage import candidates, fuller, phylogeny, report, verdict
 from hub_lineage.errors import UsageError
 from hub_lineage.evidence.soft import Soft
-from hub_lineage.gathering import Found, Gathered, collect, quiet, read_model, total
+from hub_lineage.fuller import Fuller
+from hub_lineage.gathering import Found, Gathered, collect, quiet, read_again, read_model, total
 from hub_lineage.hub import Hub
 from hub_lineage.read import declared as declarations
 from hub_lineage.registry import Registry
@@ -47,43 +51,66 @@ def trace(
         hub: The Hub to read from; one on ``HF_ENDPOINT`` where it is left out.
         declared: Whether what the card says is shown beside what was found. It moves no odds unless it is ``counted``.
         counted: Soft evidence that moves the odds, each piece a line of evidence: ``dates``, ``declared``, ``downloads``.
-        depth: How much is read; only ``quick`` is there yet.
+        depth: How much is read. ``quick``: a sample of every model. ``full``: the child and its nearest kin once more, up to a
+            million weights of each; what the sample holds whole isn't read twice.
         budget: Requests spent on finding candidates on the Hub at the most; 0 searches the registry alone.
         top: How many candidates are listed at the most.
         generations: How far the graph goes up and down.
         progress: Called as ``progress(step, done, total)``.
 
     Raises:
-        LineageError: the child can't be read, or every candidate named can't; ``counted`` holds another word.
+        LineageError: the child can't be read, or every candidate named can't; ``counted`` holds another word, or ``depth``.
     """
-    if depth != "quick":
-        raise UsageError(f"The depth {depth!r} is not there yet.", "Leave --depth out, or use --depth quick.")
+    if depth not in {"quick", "full"}:
+        raise UsageError(f"The depth {depth!r} is not there yet.", "Use --depth full, or leave --depth out for a quick answer.")
     asked = asked_for(counted, declared=declared)
     began = time.perf_counter()
     tell = progress or quiet
     gathered = collect(child, among, registry, hub, declared=declared, budget=budget, tell=tell)
     tell("Judging the family", 0, 0)
-    answer = _answer(gathered, asked, top=top, generations=generations)
-    return replace(answer, cost=total(began, gathered.costs))
+    models = (replace(gathered.subject, declared=gathered.said), *gathered.found.alike)
+    judged = _Judged(models, weigh(models, asked))
+    costs = list(gathered.costs)
+    if depth == "full":
+        judged, more = _fully(judged, gathered.found, asked, hub, tell)
+        costs += more
+    answer = _answer(gathered, judged, top=top, generations=generations)
+    return replace(answer, cost=total(began, costs))
 
 
-def _answer(gathered: Gathered, counted: Sequence[Soft], *, top: int, generations: int) -> Trace:
-    """The child judged with its candidates; place 0 is the child."""
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """The child, place 0, judged with its candidates by their fingerprints and, where asked for, by a fuller reading."""
+
+    models: tuple[Model, ...]
+    quick: Weighed
+    fuller: Fuller | None = None
+
+    @cached_property
+    def weighed(self) -> Weighed:
+        """All that was read together."""
+        return self.fuller.joined(self.quick) if self.fuller else self.quick
+
+
+def _fully(judged: _Judged, found: Found, counted: Sequence[Soft], hub: Hub | None, tell: Progress) -> tuple[_Judged, list[Cost]]:
+    """The child and its nearest kin read again and judged anew, and what that cost."""
+    models, places = judged.models, fuller.nearest(judged.quick)
+    if not places:
+        return judged, []
+    child = (models[0].id, models[0].revision)
+    read, costs = read_again([models[k] for k in places], {*found.opened, child}, hub, tell)
+    tell("Judging the family", 0, 0)
+    again = {(model.id, model.revision): k for k, model in enumerate(models)}
+    members = np.array([again[model.id, model.revision] for model in read], dtype=np.intp)
+    return _Judged((read[0], *models[1:]), judged.quick, Fuller(members, weigh(read, counted))), costs
+
+
+def _answer(gathered: Gathered, judged: _Judged, *, top: int, generations: int) -> Trace:
     subject, found, said = gathered.subject, gathered.found, gathered.said
-    models = (replace(subject, declared=said), *found.alike)
-    weighed = weigh(models, counted)
+    models, weighed = judged.models, judged.weighed
     judgement, forest = weighed.judgement, phylogeny.forest(weighed.judgement)
     answer = _verdict(weighed, models, found)
-    shown = report.candidates(
-        models,
-        weighed.family,
-        judgement,
-        forest,
-        top,
-        strangers=found.strange,
-        ruled_out=found.strangers,
-        soft=weighed.lines(),
-    )
+    shown = _shown(judged, forest, found, top)
     drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)
     return Trace(
         child=Child(subject.id, subject.revision, subject.fingerprint.architecture, subject.fingerprint.parameters),
@@ -94,6 +121,25 @@ def _answer(gathered: Gathered, counted: Sequence[Soft], *, top: int, generation
         graph=report.with_declared(drawn, subject.id, declarations.on_hub(said)),
         cost=Cost(),
     )
+
+
+def _shown(judged: _Judged, forest: phylogeny.Forest, found: Found, top: int) -> tuple[Candidate, ...]:
+    """The candidates of the child's architecture, ranked by all that was read, each with the evidence of its last reading."""
+    weighed = judged.weighed
+    listed = report.candidates(
+        judged.quick.models,
+        weighed.family,
+        replace(weighed.judgement, cues=judged.quick.judgement.cues),
+        forest,
+        top,
+        strangers=found.strange,
+        ruled_out=found.strangers,
+        soft=weighed.lines(),
+    )
+    if judged.fuller is None:
+        return listed
+    others = len(judged.models) - len(judged.fuller.members)
+    return fuller.with_evidence(listed, judged.fuller.candidates(weighed, found.strangers + others))
 
 
 def _agreement(weighed: Weighed, models: Sequence[Model], found: Found, answer: Verdict) -> Agreement:
@@ -121,10 +167,9 @@ def _decided(weighed: Weighed, models: Sequence[Model], found: Found) -> Verdict
         return verdict.unknown(candidates.fits_in_words(found.fits), "The base's name, in adapter_config.json or on the card.")
     if not found.alike:
         others = len(found.unlike) + len(found.parts)
+        said = {0: "no model of its architecture is known here", 1: "the 1 candidate has another architecture"}
         return verdict.unknown(
-            f"Nothing to compare with: none of the {others} candidates has its architecture."
-            if others
-            else "Nothing to compare with: no model of its architecture is known here.",
+            f"Nothing to compare with: {said.get(others, f'none of the {others} candidates has its architecture')}.",
             "Crawl models of this architecture, or name candidates with --among.",
         )
     ids, revisions = [model.id for model in models], [model.revision for model in models]

@@ -8,6 +8,7 @@ import numpy as np
 
 from hub_lineage.evidence.soft import Soft, older
 from hub_lineage.family import Matrix
+from hub_lineage.fingerprint import FULL_SCHEME, is_blank, is_whole
 from hub_lineage.judge import Judgement
 from hub_lineage.read.declared import on_hub
 from hub_lineage.types import Model, Parent, Relation, Verdict
@@ -16,9 +17,7 @@ LIKELY = 0.5
 """At these odds a candidate is likelier than all others and none together, and is named; from the judge's cut on, without a
 "probably", and only then is it written to a card."""
 FEW = 4
-"""At most so many candidates are named together."""
-WHOLE = 65_536
-"""A model of no more weights than this is compared whole, so that a reading of all its weights would tell nothing new."""
+"""At most so many candidates are named together; of copies of one body, so many are named and all counted."""
 
 
 def decide(
@@ -49,8 +48,9 @@ def decide(
     order = [int(k) for k in np.argsort(-odds, kind="stable") if k != child]
     kin = [k for k in order if judgement.kin[child, k]]
     missing = _not_compared(known[child], ids) if known else None
+    sharing = [] if judgement.parts is None else [ids[k] for k in order if judgement.parts[child, k]]
     if not kin:
-        return _independent(len(order) + strangers, missing)
+        return _sharing(sharing) if sharing else _without_kin(child, order, known, strangers, missing)
 
     def parents(places: Sequence[int]) -> list[Parent]:
         return [_parent(judgement, child, k, ids, revisions) for k in places]
@@ -64,16 +64,17 @@ def decide(
     best = order[0]
     own = [k for k in kin if judgement.clone[child, k]]
     if own and not (counted and odds[best] >= LIKELY):  # only what isn't of weights can tell equal bodies apart
-        return _same_body(parents(own), settle(own))
+        return _same_body(parents(own), none, settle(own))
     if odds[best] >= LIKELY:
         sure = bool(odds[best] >= judgement.cut) and (alone is None or bool(alone.parent[child, best] >= judgement.cut))
         weights = None if alone is None else float(alone.parent[child, best])
         later = bool(known) and "dates" not in counted and older(known[child], known[best]) is True
         return _stated(parents([best])[0], none, sure=sure, weights=weights, later=later)
-    few = _few(odds, order)
-    one_body = all(judgement.clone[few[0], k] for k in few)  # copies of one model: which of them hardly matters
-    if len(few) > 1 and float(odds[few].sum()) >= (LIKELY if one_body else judgement.cut):
-        return _one_of(parents(few), none, settle(few), one_body=one_body)
+    copies, few = [k for k in order if judgement.clone[best, k]], _few(odds, order)
+    if len(copies) > 1 and float(odds[copies].sum()) >= LIKELY:  # of one body: which of them hardly matters
+        return _one_of(parents(copies), none, settle(copies), one_body=True)
+    if len(few) > 1 and float(odds[few].sum()) >= judgement.cut:
+        return _one_of(parents(few), none, settle(few), one_body=False)
     nearest = max(kin, key=lambda k: float(judgement.cues["cosine"][child, k]))
     perhaps = parents([best])[0] if odds[best] > none else None
     probability = _share(max(none, 1.0 - float(odds[best])))
@@ -92,7 +93,7 @@ def _stated(parent: Parent, none: float, *, sure: bool, weights: float | None, l
 
 def _one_of(parents: Sequence[Parent], none: float, settle: str, *, one_body: bool) -> Verdict:
     together = sum(parent.probability for parent in parents)
-    names = ", ".join(parent.id for parent in parents)
+    names = _named(parents)
     why = "they are copies of one another" if one_body else "its weights fit each of them about as well"
     said = f"Fine-tuned from one of {len(parents)} models ({_percent(together)}): {names}; {why}."
     return Verdict("one_of", _share(together), _share(none), said, settle, tuple(parents))
@@ -103,6 +104,8 @@ def _family(nearest: str, more: int, perhaps: Parent | None, missing: str | None
     related = f"Related to {nearest}" + (f" and {more} more" if more else "")
     if perhaps is not None:
         said = f"{related}; perhaps fine-tuned from {perhaps.id} ({_percent(perhaps.probability)}), too little to state it."
+    elif more and none < LIKELY:
+        said = f"{related}; its parent may be among them, but no few of them are likely enough to be named."
     elif more:
         said = f"{related}, but its parent is probably not among them: they look like its siblings, descendants or other kin."
     else:
@@ -116,6 +119,25 @@ def unknown(reason: str, settle: str) -> Verdict:
     return Verdict("unknown", 1.0, 1.0, reason, settle)
 
 
+def _sharing(others: Sequence[str]) -> Verdict:
+    """No kin as a whole, but some tensors in common."""
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    said = f"Holds some tensors of {others[0]}{more} and has no more in common: one took parts of the other, or both of a third."
+    return Verdict("family", 0.99, 1.0, said, "Dates of upload or a declaration would tell which came first.")
+
+
+def _without_kin(child: int, others: Sequence[int], known: Sequence[Model], strangers: int, missing: str | None) -> Verdict:
+    """No kin at all: unrelated to what could be compared, which weights without any variation can't be."""
+    blank = {k for k, model in enumerate(known) if is_blank(model.fingerprint)}
+    why = "every tensor read holds one value throughout, or values that no trained network has"
+    if child in blank:
+        return unknown(f"Its weights can't be compared: {why}.", "The file may be damaged: look for an intact copy of the model.")
+    compared = sum(k not in blank for k in others) + strangers
+    if blank and not compared:
+        return unknown(f"Nothing to compare with: in every candidate, {why}.", "Name other candidates with --among.")
+    return _independent(compared, missing)
+
+
 def _independent(compared: int, missing: str | None) -> Verdict:
     others = "the one model" if compared == 1 else f"any of the {compared} models"
     return Verdict(
@@ -127,23 +149,24 @@ def _independent(compared: int, missing: str | None) -> Verdict:
     )
 
 
-def _same_body(parents: Sequence[Parent], settle: str) -> Verdict:
+def _same_body(parents: Sequence[Parent], none: float, settle: str) -> Verdict:
     """Clones of the body: a copy, or a frozen trunk under another head; weights alone can't tell who came first."""
     together = float(sum(parent.probability for parent in parents))
-    none = _share(max(0.0, 1.0 - together))
-    names = ", ".join(parent.id for parent in parents[:FEW])
     if len(parents) == 1:
-        said = f"Its body is the same as that of {names}, to the bit: which of the two came first, weights can't tell."
+        said = f"Its body is the same as that of {parents[0].id}, to the bit: which of the two came first, weights can't tell."
     else:
-        more = ", ..." if len(parents) > FEW else ""
         said = f"Its body is the same, to the bit, as that of {len(parents)} models, so weights can't tell which came first: "
-        said += f"{names}{more}."
-    return Verdict("one_of", _share(together), none, said, settle, tuple(parents))
+        said += f"{_named(parents)}."
+    return Verdict("one_of", _share(together), _share(none), said, settle, tuple(parents))
+
+
+def _named(parents: Sequence[Parent]) -> str:
+    return ", ".join(parent.id for parent in parents[:FEW]) + (", ..." if len(parents) > FEW else "")
 
 
 _UNTOLD = {
     True: "Dates of upload or a declaration would tell which came first.",
-    False: "Dates of upload, a declaration, or a reading of all weights would tell them apart.",
+    False: "Dates of upload, a declaration, or a reading of more weights (--depth full) would tell them apart.",
 }
 
 
@@ -161,8 +184,8 @@ def _tie(child: Model, tied: Sequence[Model], counted: Sequence[Soft], *, same_b
         wanting.append("dates of upload")
     if not child.declared:
         wanting.append("a declaration")
-    if not same_body and child.fingerprint.parameters > WHOLE:
-        wanting.append("a reading of all weights")
+    if not same_body and child.fingerprint.scheme != FULL_SCHEME and not is_whole(child.fingerprint):
+        wanting.append("a reading of more weights (--depth full)")
     if not wanting:
         return "Only its author could tell, by an earlier checkpoint or a training log."
     *others, last = wanting

@@ -11,6 +11,7 @@ from hub_lineage.errors import UsageError
 from hub_lineage.evidence import soft
 from hub_lineage.evidence.soft import SOURCES, Soft
 from hub_lineage.family import Family, gather
+from hub_lineage.fingerprint import is_broken
 from hub_lineage.judge import Judgement, judge
 from hub_lineage.read.declared import on_hub
 from hub_lineage.types import Evidence, Model
@@ -38,7 +39,7 @@ def weigh(models: Sequence[Model], counted: Sequence[Soft] = ()) -> Weighed:
         ValueError: the models can't be compared.
     """
     family = gather([model.fingerprint for model in models])
-    alone = judge(family)
+    alone = _without_broken(judge(family), models)
     ids = {model.id.casefold() for model in models}
     claiming = tuple(_checkable(model, ids) for model in models)
     if not counted:
@@ -46,6 +47,19 @@ def weigh(models: Sequence[Model], counted: Sequence[Soft] = ()) -> Weighed:
     ratio = np.sum([soft.log_ratio(source, claiming, alone.parent) for source in counted], axis=0)
     parent, none = soft.moved(alone.parent, alone.none, ratio)
     return Weighed(claiming, family, alone, replace(alone, parent=parent, none=none), tuple(counted))
+
+
+def _without_broken(judgement: Judgement, models: Sequence[Model]) -> Judgement:
+    """The judgement in which no intact model comes from one whose weights are infinite or no numbers.
+
+    What is trained from such weights has them too. A copy may have had them replaced.
+    """
+    broken = np.array([is_broken(model.fingerprint) for model in models])
+    impossible = broken[None, :] & ~broken[:, None] & ~judgement.clone
+    if not impossible.any():
+        return judgement
+    parent, none = soft.moved(judgement.parent, judgement.none, np.where(impossible, -np.inf, 0.0))
+    return replace(judgement, parent=parent, none=none)
 
 
 def asked_for(counted: Sequence[str], *, declared: bool) -> tuple[Soft, ...]:

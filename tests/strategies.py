@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub_lineage.boosting import Trees
+from benchmarks.kinds.boosting import Trees
 from hub_lineage.family import Matrix
 from hub_lineage.judge import Judgement
 from hub_lineage.types import Fingerprint, Sample

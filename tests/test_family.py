@@ -122,6 +122,28 @@ def test_strangers_keep_the_order_they_have() -> None:
     assert all(np.array_equal(tensor[1].tobytes(), sample.raw) for tensor, sample in zip(family.raw, other.samples, strict=True))
 
 
+@given(seeds)
+@SELDOM
+def test_a_spread_family_is_its_deviations_each_over_its_own_spread(seed: int) -> None:
+    family = family_of(tree([-1, 0, 0, 1], [1.0, 0.5, 0.01, 0.5], seed, MIXED))
+    for spread, tensor in zip(family.spread.raw, family.raw, strict=True):
+        columns = [[float(x) for x in column] for column in tensor.T]
+        away = [[x - sum(column) / 4 for x in column] for column in columns]
+        variances = [sum(x * x for x in column) / 4 for column in away]
+        common = sum(variances) / len(variances)
+        expected = [[x / (v + 0.3 * common) ** 0.5 for x in column] for column, v in zip(away, variances, strict=True)]
+        np.testing.assert_allclose(spread, np.transpose(expected), rtol=1e-5, atol=1e-6)
+    assert all((tensor == 0).all() for tensor in family.only(np.array([2])).spread.raw)
+
+
+def test_shapes_stand_beside_the_tensors_they_belong_to() -> None:
+    models = tree([-1, 0], [1.0, 0.1], shapes=[*MIXED, (6, 5)])
+    swapped = [models[1][3], models[1][1], models[1][2], models[1][0]]
+    family = gather([fingerprint_of(models[0]), fingerprint_of(swapped)])
+    assert family.shapes == (*MIXED, (6, 5))
+    assert family.only(np.array([1])).shapes == family.shapes
+
+
 def test_some_of_a_family_are_the_rows_asked_for() -> None:
     family = family_of(tree([-1, 0, 0, 1], [1.0, 0.5, 0.5, 0.5]))
     part = family.only(np.array([3, 0]))

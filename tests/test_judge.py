@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage.family import Family, gather
-from hub_lineage.judge import Judgement, clones, components, judge, shipped
+from hub_lineage.judge import Judgement, clones, components, judge, kin_cut, shipped
 from hub_lineage.read.dtypes import round_to
 from tests.simulated import Values, family_of, fingerprint_of, tree
 from tests.strategies import SELDOM, orders, seeds
@@ -74,7 +74,13 @@ def test_components_are_an_equivalence_at_any_cut(seed: int, cut: float) -> None
     family = family_of(tree([-1] * 9, [1.0] * 9, seed, [(3, 4)]))
     kin = components(family, cut)
     equivalence(kin)
-    assert (kin | (family.cosine < cut)).all()
+    assert (kin | (family.cosine < kin_cut(family, cut))).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (12, 12), (20, 20)])
+def test_small_strangers_are_no_kin(shape: tuple[int, int]) -> None:
+    family = family_of(tree([-1] * 20, [1.0] * 20, 7, [shape]))
+    assert np.array_equal(components(family, shipped().kin_cosine), np.eye(20, dtype=bool))
 
 
 def same(one: Judgement, other: Judgement, order: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hub_lineage.graph import ancestors, check_acyclic, pieces
 from hub_lineage.judge import Judgement
-from hub_lineage.phylogeny import HIDDEN, Forest, forest, graph, kinship, whole
+from hub_lineage.phylogeny import HIDDEN, Forest, bodies, forest, graph, kinship, whole
 from hub_lineage.types import Graph, Node
 from tests.strategies import OFTEN, judgements
 
@@ -50,7 +50,7 @@ def test_a_forest_has_no_cycle_and_takes_no_parent_less_likely_than_none(judgeme
         assert model not in line
         assert len(set(line)) == len(line)
         if parent >= 0:
-            assert judgement.parent[model, parent] > judgement.none[model]
+            assert bodies(judgement)[model, parent] > judgement.none[model]
             assert found.component[model] == found.component[parent]
 
 
@@ -59,10 +59,22 @@ def test_a_forest_has_no_cycle_and_takes_no_parent_less_likely_than_none(judgeme
 def test_the_likeliest_parent_is_taken_unless_it_closes_a_cycle(judgement: Judgement) -> None:
     found = forest(judgement)
     for model, parent in enumerate(found.parent):
-        odds = judgement.parent[model]
+        odds = bodies(judgement)[model]
         taken = odds[parent] if parent >= 0 else judgement.none[model]
         for better in np.flatnonzero(odds > max(taken, judgement.none[model])):
             assert model in [better, *found.ancestors(int(better))]
+
+
+def test_copies_of_a_parent_count_together_and_the_first_is_named() -> None:
+    judgement = known({(0, 1): 0.3, (0, 2): 0.3, (0, 3): 0.02}, 4)
+    clone = np.eye(4, dtype=bool)
+    clone[1, 2] = clone[2, 1] = True
+    judgement = replace(judgement, clone=clone)
+    found = forest(judgement)
+    assert int(found.parent[0]) == 1
+    assert [kinship(found, judgement, 0, k) for k in (1, 2)] == ["parent", "parent"]
+    np.testing.assert_allclose(bodies(judgement)[0], [0.0, 0.6, 0.6, 0.02])
+    assert pairs(drawn(judgement)) >= {("m1", "m0")}
 
 
 @given(judgements(), st.integers(0, 8), st.integers(0, 5), st.integers(1, 24))
@@ -205,15 +217,15 @@ def test_ancestors_come_nearest_first() -> None:
 
 def likelihood(judgement: Judgement, parent: Sequence[int]) -> float:
     """The logarithm of the odds of a whole: of each parent, or of none."""
-    none = np.maximum(judgement.none, 1e-300)
-    return float(sum(np.log(judgement.parent[c, p] if p >= 0 else none[c]) for c, p in enumerate(parent)))
+    none, odds = np.maximum(judgement.none, 1e-300), bodies(judgement)
+    return float(sum(np.log(odds[c, p] if p >= 0 else none[c]) for c, p in enumerate(parent)))
 
 
 @given(judgements().filter(lambda judgement: len(judgement.none) <= 4))
 @OFTEN
 def test_no_acyclic_choice_of_parents_is_likelier_than_the_forest(judgement: Judgement) -> None:
     count = len(judgement.none)
-    choices = [[-1, *(k for k in range(count) if judgement.parent[child, k] > 0)] for child in range(count)]
+    choices = [[-1, *(k for k in range(count) if bodies(judgement)[child, k] > 0)] for child in range(count)]
     wholes = [parent for parent in product(*choices) if ends(parent)]
     best = max(likelihood(judgement, parent) for parent in wholes)
     assert likelihood(judgement, forest(judgement).parent.tolist()) == pytest.approx(best)
@@ -265,7 +277,7 @@ def test_an_edge_of_a_whole_is_as_sure_as_its_odds(judgement: Judgement) -> None
         if edge.parent.startswith(HIDDEN):
             assert edge.probability == pytest.approx(judgement.none[child], abs=1e-4)
         else:
-            assert edge.probability == pytest.approx(judgement.parent[child, int(edge.parent.removeprefix("org/m"))], abs=1e-4)
+            assert edge.probability == pytest.approx(bodies(judgement)[child, int(edge.parent.removeprefix("org/m"))], abs=1e-4)
 
 
 @given(judgements(), st.integers(1, 5))

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage.evidence.soft import SOURCES, Soft
+from hub_lineage.fingerprint import FULL_SCHEME, SCHEME
 from hub_lineage.judge import Judgement
-from hub_lineage.types import Declaration, Model, Verdict
-from hub_lineage.verdict import LIKELY, WHOLE, decide, unknown
+from hub_lineage.tensors import architecture_key
+from hub_lineage.types import Declaration, Model, Tensor, Verdict
+from hub_lineage.verdict import LIKELY, decide, unknown
 from tests.simulated import model_of
 from tests.strategies import OFTEN, judgements
 
@@ -44,14 +46,21 @@ def said(
 
 
 def known(
-    days: Sequence[str | None], names: Sequence[str] = (), sizes: Sequence[int] = (), where: str = "README.md: base_model"
+    days: Sequence[str | None],
+    names: Sequence[str] = (),
+    sizes: Sequence[int] = (),
+    where: str = "README.md: base_model",
+    *,
+    whole: bool = False,
+    scheme: str = SCHEME,
 ) -> list[Model]:
-    """Models uploaded on those days of 2026; the first one declares some names."""
-    plain = model_of("org/m0", [np.zeros((2, 2))])
+    """Models uploaded on those days of 2026; the first one declares some names. ``whole``: all weights were sampled."""
+    plain = model_of("org/m0", [np.eye(2)])
+    key = architecture_key([Tensor("it", "F32", (2, 2), "", 0, 16)]) if whole else "of more tensors"
     found = []
     for k, day in enumerate(days):
-        size = sizes[k] if sizes else 2 * WHOLE
-        print_ = replace(plain.fingerprint, parameters=size)
+        size = sizes[k] if sizes else 100
+        print_ = replace(plain.fingerprint, parameters=size, architecture=key, scheme=scheme)
         found.append(replace(plain, id=f"org/m{k}", created_at=day and f"2026-{day}T00:00:00.000Z", fingerprint=print_))
     return [replace(found[0], declared=tuple(Declaration(name, None, where) for name in names)), *found[1:]]
 
@@ -134,6 +143,7 @@ def copies_of_one_parent() -> Judgement:
     return found
 
 
+MORE = "a reading of more weights (--depth full)"
 TIED = judged([0.3, 0.35, 0.3])
 SAME = judged([0.2, 0.2, 0.2], clones=[1, 2, 3])
 COPY = judged([0.5], clones=[1])
@@ -142,10 +152,11 @@ COPY = judged([0.5], clones=[1])
 @pytest.mark.parametrize(
     ("judgement", "facts", "settle"),
     [
-        (TIED, known([None] * 4), "Dates of upload, a declaration or a reading of all weights would tell them apart."),
-        (TIED, known([None] * 4, sizes=[WHOLE] * 4), "Dates of upload or a declaration would tell them apart."),
-        (TIED, known([None] * 4, ["x/y"]), "Dates of upload or a reading of all weights would tell them apart."),
-        (TIED, known(["05-01", *["01-01"] * 3]), "A declaration or a reading of all weights would tell them apart."),
+        (TIED, known([None] * 4), f"Dates of upload, a declaration or {MORE} would tell them apart."),
+        (TIED, known([None] * 4, whole=True), "Dates of upload or a declaration would tell them apart."),
+        (TIED, known([None] * 4, scheme=FULL_SCHEME), "Dates of upload or a declaration would tell them apart."),
+        (TIED, known([None] * 4, ["x/y"]), f"Dates of upload or {MORE} would tell them apart."),
+        (TIED, known(["05-01", *["01-01"] * 3]), f"A declaration or {MORE} would tell them apart."),
         (TIED, known(["05-01", "01-01", "06-01", "06-02"]), "Only org/m1 is older than it, which --with dates counts."),
         (TIED, known(["05-01", "01-01", "06-01", "02-02"]), "2 of the 3 are older than it, which --with dates counts."),
         (
@@ -173,7 +184,7 @@ COPY = judged([0.5], clones=[1])
         ),
         (
             TIED,
-            known(["05-01", *["01-01"] * 3], ["x/y"], [WHOLE] * 4),
+            known(["05-01", *["01-01"] * 3], ["x/y"], whole=True),
             "Only its author could tell, by an earlier checkpoint or a training log.",
         ),
         (SAME, known([None] * 4), "Dates of upload or a declaration would tell which came first."),
@@ -195,7 +206,7 @@ def test_what_was_counted_already_settles_nothing_more() -> None:
     facts = known(["05-01", "01-01", "06-01", "06-02"], ["org/m1"])
     assert "dates" not in (said(TIED, known=facts, alone=TIED, counted=("dates",)).settle or "")
     assert "declared" not in (said(TIED, known=facts, alone=TIED, counted=("declared",)).settle or "")
-    assert said(TIED, known=facts, alone=TIED, counted=SOURCES).settle == "A reading of all weights would tell them apart."
+    assert said(TIED, known=facts, alone=TIED, counted=SOURCES).settle == f"A{MORE[1:]} would tell them apart."
 
 
 @pytest.mark.parametrize("judgement", [judged([0.05, 0.1]), judged([0.0], kin=[False])])
@@ -231,6 +242,26 @@ def test_soft_evidence_tells_equal_bodies_apart() -> None:
     assert (verdict.kind, [parent.relation for parent in verdict.parents]) == ("parent", ["duplicate"])
     assert verdict.summary == "Probably made from org/m1 (90%; 20% by weights alone)."
     assert said(judged([0.9, 0.02], clones=[1, 2])).kind == "one_of"
+
+
+def test_copies_of_a_likely_parent_are_named_together_however_many() -> None:
+    """Each copy has a small share of the odds, and all of them together are what counts."""
+    for count in (2, 4, 5, 300):
+        odds = judged([0.8 / count] * count, cut=0.7)
+        odds.clone[1:, 1:] = True
+        found = said(odds)
+        assert (found.kind, len(found.parents)) == ("one_of", count)
+        assert found.probability == pytest.approx(0.8)
+        assert "copies of one another" in found.summary
+        assert ("..." in found.summary) == (count > 4)
+
+
+def test_many_about_as_likely_are_not_said_to_be_probably_no_parent() -> None:
+    found = said(judged([0.11] * 8, cut=0.7))
+    assert found.kind == "family"
+    assert found.none_probability == pytest.approx(0.12)
+    assert "may be among them" in found.summary
+    assert found.settle
 
 
 def test_one_alone_is_never_one_of_several() -> None:

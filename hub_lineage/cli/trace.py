@@ -35,7 +35,11 @@ from hub_lineage.types import Phylogeny, Trace
 @NO_DECLARED
 @WITH
 @click.option(
-    "--depth", type=click.Choice(["quick", "full", "deep"]), default="quick", show_default=True, help="How much is read."
+    "--depth",
+    type=click.Choice(["quick", "full", "deep"]),
+    default="quick",
+    show_default=True,
+    help="How much is read: a sample, or up to a million weights of each of the nearest kin. deep isn't there yet.",
 )
 @REGISTRY
 @BUDGET
@@ -69,6 +73,7 @@ def command(
       hub-lineage trace org/model@v1.0 --among org/base other/base
       hub-lineage trace ./my-model --among-file candidates.txt --no-declared
       hub-lineage trace org/model --with dates,declared
+      hub-lineage trace org/model --depth full
       hub-lineage trace org/model --json | jq .verdict
       hub-lineage trace org/model --format mermaid > lineage.mmd
     """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hub_lineage.evidence import asymmetry, correlation, growth, identity, independence, tree
+from hub_lineage.evidence import asymmetry, correlation, growth, identity, independence, shrinkage, sites, spectra, tree
 from hub_lineage.family import Family, Matrix
 
 SOURCES: tuple[Callable[[Family], dict[str, Matrix]], ...] = (
@@ -16,8 +16,14 @@ SOURCES: tuple[Callable[[Family], dict[str, Matrix]], ...] = (
     identity.cues,
     asymmetry.cues,
     growth.cues,
+    sites.cues,
+    spectra.cues,
+    shrinkage.cues,
 )
 """The sources in the order in which their cues stand."""
+SPREAD: tuple[Callable[[Family], dict[str, Matrix]], ...] = (correlation.cues, independence.cues, tree.cues)
+"""The sources that read the geometry of :attr:`Family.spread` as well, by names that begin with ``spread_``; but for ranks,
+since branches of that tree tie in truth and not in arithmetic."""
 DIGITS = 9
 """Decimals of a cue, well above the noise of double precision."""
 
@@ -31,6 +37,8 @@ def measure(family: Family) -> dict[str, Matrix]:
     with np.errstate(divide="ignore", invalid="ignore"):  # a family of one has no nearest member
         for source in SOURCES:
             found |= source(family)
+        for source in SPREAD:
+            found |= {f"spread_{name}": value for name, value in source(family.spread).items() if not name.endswith("rank")}
     return {name: _settled(value) for name, value in found.items()}
 
 

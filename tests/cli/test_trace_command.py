@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hub_lineage.testing import LoopbackHub
+from hub_lineage.testing import LoopbackHub, write_model
 from hub_lineage.types import SCHEMA
 from tests.cli.conftest import Run
 from tests.family import CHILD, TREE
+from tests.simulated import tree
 
 OTHERS = [name for name in TREE if name != CHILD]
 
@@ -113,3 +115,22 @@ def test_json_is_plain_ascii_lines(hub: LoopbackHub, run: Run) -> None:
     text = run("trace", CHILD, "--among", "ann/root", "--format", "json").out
     assert json.loads(text)["schema"] == SCHEMA
     assert text.isascii()
+
+
+def test_depth_full_reads_more_and_what_is_held_whole_not_again(hub: LoopbackHub, run: Run, tmp_path: Path) -> None:
+    quick, full = (run("trace", CHILD, "--among", *OTHERS, "--depth", depth, "--json").json for depth in ("quick", "full"))
+    assert {**full, "cost": None} == {**quick, "cost": None}
+    assert full["cost"]["bytes_read"] == quick["cost"]["bytes_read"]
+    for name, model in zip("abc", tree([-1, 0, 1], [1.0, 0.3, 0.3], shapes=[(400, 200), (200, 400)]), strict=True):
+        write_model(tmp_path / name, {f"{place}.weight": tensor.astype(np.float32) for place, tensor in enumerate(model)})
+    child, *others = [str(tmp_path / name) for name in "cba"]
+    costs = [run("trace", child, "--among", *others, "--depth", depth, "--json").json["cost"] for depth in ("quick", "full")]
+    assert costs[1]["bytes_read"] - costs[0]["bytes_read"] > 3 * 2 * 400 * 200 * 4
+    assert costs[1]["bytes_total"] == costs[0]["bytes_total"]
+
+
+def test_depth_deep_is_said_not_to_be_there(hub: LoopbackHub, run: Run) -> None:
+    done = run("trace", CHILD, "--among", *OTHERS, "--depth", "deep", "--json")
+    assert done.status == 2
+    assert done.json["error"]["code"] == "usage"
+    assert "--depth full" in done.json["error"]["hint"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_lineage.evidence import SOURCES, measure
+from hub_lineage.evidence import SOURCES, SPREAD, measure
 from hub_lineage.family import Family, gather
 from tests.simulated import Values, family_of, fingerprint_of, orthogonal_tree, tree
 from tests.strategies import SELDOM, orders, seeds
@@ -77,6 +77,7 @@ def test_what_arithmetic_leaves_of_a_zero_is_zero() -> None:
 def test_no_two_sources_share_a_name() -> None:
     family = FAMILIES["two"]
     names = [name for source in SOURCES for name in source(family)]
+    names += [f"spread_{name}" for source in SPREAD for name in source(family.spread) if not name.endswith("rank")]
     assert len(names) == len(set(names)) == len(measure(family))
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from benchmarks.judgement.baselines import FIRST_JUDGE
+from benchmarks.kinds.boosted import read_boosted
+from benchmarks.kinds.boosting import Trees, from_json, to_json
 from benchmarks.training import exported
-from hub_lineage.boosting import Trees, from_json, to_json
-from hub_lineage.judge import shipped
 from tests.strategies import OFTEN, boosted, seeds
 
 
@@ -65,8 +66,9 @@ def test_log_odds_are_scikit_learn_s(seed: int) -> None:
     np.testing.assert_allclose(stored.log_odds(unseen), trees.log_odds(unseen), atol=1e-4)
 
 
-def test_the_trees_that_ship_are_whole() -> None:
-    for trees in (shipped().first, shipped().second):
+def test_the_trees_of_the_first_judge_are_whole() -> None:
+    first = read_boosted(FIRST_JUDGE)
+    for trees in (first.first, first.second):
         nodes = len(trees.feature)
         assert nodes == len(trees.threshold) == len(trees.left) == len(trees.right) == len(trees.value)
         assert min(trees.feature) >= 0
