@@ -24,11 +24,11 @@ from benchmarks.parts import PartCase, cases
 from benchmarks.results_file import Figure
 from benchmarks.zoo import ZooModel, load_truth
 from hub_lineage.candidates import sharing
+from hub_lineage.gathering import read_model
 from hub_lineage.hub import Hub, parse_reference
 from hub_lineage.read import declared, mentioned
 from hub_lineage.search import Search, search
 from hub_lineage.testing import LoopbackHub
-from hub_lineage.trace import read_model
 
 AUTHORS = ("ada", "kim", "loom", "mira", "zoe")
 MOST_DOWNLOADS = 100_000

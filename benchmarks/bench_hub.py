@@ -31,13 +31,13 @@ from benchmarks import bench_candidates, bench_cards
 from benchmarks.read_cost import SHAPES
 from benchmarks.results_file import Figure, write
 from hub_lineage.errors import RegistryError
+from hub_lineage.gathering import read_model
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Registry
 from hub_lineage.testing import LoopbackHub
 from hub_lineage.testing.answers import Blob
 from hub_lineage.testing.blobs import blob_of
 from hub_lineage.testing.models import llama_shapes, sparse_model
-from hub_lineage.trace import read_model
 
 COMMAND = "python -m benchmarks.bench_hub"
 ROUND_TRIP = 0.05

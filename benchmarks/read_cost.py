@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from benchmarks.results_file import Figure
 from hub_lineage.fingerprint import read_fingerprint
+from hub_lineage.gathering import read_model
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Registry
 from hub_lineage.testing import LoopbackHub
 from hub_lineage.testing.models import sparse_model, write_model
-from hub_lineage.trace import read_model, trace
+from hub_lineage.trace import trace
 from hub_lineage.types import Model
 
 RUNS = 5

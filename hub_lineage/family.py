@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.fingerprint import standardised, values
+from hub_lineage.read.dtypes import coarser, round_to
 from hub_lineage.types import Fingerprint, Floats
 
 Matrix = NDArray[np.float64]
 Shape = tuple[int, ...]
 Rows = Sequence[tuple[Shape, Floats]]
+MOST_SITES = 16_384
+"""Places at which the values of relatives are compared one by one."""
 _SURE = 0.3  # a correlation that no unrelated pair of long tensors reaches by chance, even the best of dozens
 _CHANCE = 5.5  # standard deviations that the best of a quarter of a million unrelated pairs stays below
 _EQUAL = np.float32(1 - 1e-6)
@@ -47,6 +50,22 @@ class Family:
         part = Family(raw, storage, self.kernels, vectors, self.labels, self.shapes)
         part.__dict__["grams"] = self.grams[:, members[:, None], members[None, :]]  # a part of what is there, not made anew
         return part
+
+    @cached_property
+    def coarsest(self) -> str:
+        """Of the dtypes of all models the one with the fewest significand bits."""
+        return reduce(coarser, self.storage)
+
+    @cached_property
+    def rounded(self) -> Floats:
+        """All sampled weights in the coarsest dtype of the family, shape [K, N], so that two storages of one model are equal."""
+        return round_to(self.coarsest, np.concatenate(self.raw, axis=1))
+
+    @property
+    def sites(self) -> Floats:
+        """Rounded weights at :data:`MOST_SITES` places at the most, spread over all, shape [K, S]."""
+        total = self.rounded.shape[1]
+        return self.rounded[:, np.arange(min(MOST_SITES, total)) * total // min(MOST_SITES, total)]
 
     @cached_property
     def tensors(self) -> tuple[Floats, ...]:

@@ -110,8 +110,7 @@ def collect(
     with ExitStack() as stack:
         asked = parse_reference(child)
         named = None if among is None else [parse_reference(name) for name in among]
-        if hub is None and not all(each.local for each in (asked, *(named or ()))):
-            hub = stack.enter_context(Hub())
+        hub = opened(hub, (asked, *(named or ())), stack)
         tell(f"Reading {child}", 0, 0)
         source = Remembered(open_source(asked, hub))
         subject = read_model(source)
@@ -125,6 +124,13 @@ def collect(
         else:
             found = _named(named, asked, subject, hub, tell)
         return Gathered(subject, declarations.with_dead(said, found.gone), found, (source.cost(), *found.costs))
+
+
+def opened(hub: Hub | None, named: Sequence[Reference], stack: ExitStack) -> Hub | None:
+    """The Hub given, else one on ``HF_ENDPOINT`` for as long as the stack lasts, if anything named lies on one."""
+    if hub is None and not all(each.local for each in named):
+        return stack.enter_context(Hub())
+    return hub
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ import numpy as np
 from hub_lineage import phylogeny
 from hub_lineage.errors import LineageError, Unreadable, UsageError
 from hub_lineage.fingerprint import short_vector
-from hub_lineage.gathering import collect, quiet, read_all, total
+from hub_lineage.gathering import collect, opened, quiet, read_all, total
 from hub_lineage.hub import Hub, parse_reference
 from hub_lineage.registry import Registry
 from hub_lineage.report import nodes
-from hub_lineage.types import Cost, Edge, Graph, Kin, Member, Model, Phylogeny, Progress, Unread
+from hub_lineage.types import Cost, Edge, Graph, Kin, Member, Model, Node, Phylogeny, Progress, Unread
 from hub_lineage.weighing import Weighed, asked_for, weigh
 
 MOST_TOGETHER = 400
@@ -54,9 +54,10 @@ def family_of(
     weighed = weigh(_as_asked((replace(gathered.subject, declared=gathered.said), *found.alike), declared=declared), asked)
     kin = np.flatnonzero(weighed.judgement.kin[0]).tolist()
     strangers = [one for k, one in enumerate(weighed.models) if k not in kin]
+    part = _Part(weighed, kin)
     return replace(
-        _told([_Part(weighed, kin)]),
-        model=nodes(weighed.models)[0].id,
+        _told([part]),
+        model=part.named[0].id,
         outside=tuple(sorted(one.id for one in (*strangers, *(one for one, _ in found.parts), *found.unlike))),
         unread=_unread({name: found.errors.get(name, Unreadable("It could not be read.")) for name in found.unread}),
         cost=total(began, gathered.costs),
@@ -90,9 +91,7 @@ def phylogeny_of(
     if not named:
         raise UsageError("No model is named.", "Name some with --among, or list them in a file for --among-file.")
     with ExitStack() as stack:
-        if hub is None and not all(each.local for each in named):
-            hub = stack.enter_context(Hub())
-        read, failed, costs = read_all(named, hub, tell)
+        read, failed, costs = read_all(named, opened(hub, named, stack), tell)
     if not read:
         raise next(iter(failed.values()))
     tell("Judging the families", 0, 0)
@@ -112,25 +111,27 @@ class _Part:
     shown: list[int]
 
     @cached_property
+    def named(self) -> list[Node]:
+        """The models as nodes."""
+        return nodes(self.weighed.models)
+
+    @cached_property
     def forest(self) -> phylogeny.Forest:
         """Who comes from whom."""
         return phylogeny.forest(self.weighed.judgement, whole=True)
 
     def graph(self, first: int) -> Graph:
         """Their graph, hidden ancestors numbered from ``first``, with what cards declare on the edges that were found."""
-        judgement = self.weighed.judgement
-        named = nodes(self.weighed.models)
-        drawn = phylogeny.whole(self.forest, judgement, named, self.shown, first=first)
-        claims = {
-            (one.id.casefold(), node.id) for node, model in zip(named, self.weighed.models, strict=True) for one in model.declared
-        }
-        ids = {node.id: model.id.casefold() for node, model in zip(named, self.weighed.models, strict=True)}
+        both = list(zip(self.named, self.weighed.models, strict=True))
+        drawn = phylogeny.whole(self.forest, self.weighed.judgement, self.named, self.shown, first=first)
+        claims = {(one.id.casefold(), node.id) for node, model in both for one in model.declared}
+        ids = {node.id: model.id.casefold() for node, model in both}
         edges = tuple(replace(edge, declared=(ids.get(edge.parent), edge.child) in claims) for edge in drawn.edges)
         return Graph(drawn.nodes, edges)
 
     def members(self, graph: Graph, families: Mapping[int, int]) -> list[Member]:
         """The models with the parents that they have in the graph; ``families`` gives a component its number."""
-        judgement, named = self.weighed.judgement, nodes(self.weighed.models)
+        judgement, named = self.weighed.judgement, self.named
         models = {node.id for node in graph.nodes if node.kind == "model"}
         above: dict[str, Edge] = {edge.child: edge for edge in graph.edges if edge.parent in models}
         found = []
@@ -154,7 +155,7 @@ class _Part:
 
     def kin(self) -> list[Kin]:
         """What the likeliest candidates of each model are to it, and its parent in any case."""
-        judgement, named = self.weighed.judgement, nodes(self.weighed.models)
+        judgement, named = self.weighed.judgement, self.named
         found = []
         for child in self.shown:
             odds, parent = judgement.parent[child], self.forest.parent[child]
@@ -162,7 +163,7 @@ class _Part:
             order = sorted((k != parent, -odds[k], named[k].id, k) for k in others)
             for *_, k in order[:_TOLD]:
                 what = phylogeny.kinship(self.forest, judgement, child, k)
-                relation = phylogeny.relation(judgement, child, k) if what == "parent" else None
+                relation = judgement.relation(child, k) if what == "parent" else None
                 found.append(Kin(named[child].id, named[k].id, what, relation, round(float(odds[k]), 9)))
         return found
 

@@ -21,6 +21,7 @@ from hub_lineage.evidence import measure
 from hub_lineage.family import Family, Matrix
 from hub_lineage.network import KINDS, Network, from_tensors
 from hub_lineage.read.dtypes import coarser, round_to
+from hub_lineage.types import Relation
 
 Mask = NDArray[np.bool_]
 NUMBERS = ("slope", "shift", "kin_cosine", "clone_parent", "cut")
@@ -65,6 +66,10 @@ class Judgement:
     cut: float
     kinds: Matrix | None = None
     parts: Mask | None = None
+
+    def relation(self, child: int, parent: int) -> Relation:
+        """How a child came from a parent of its own architecture: as a copy, or by training."""
+        return "duplicate" if self.clone[child, parent] else "finetune"
 
 
 @cache

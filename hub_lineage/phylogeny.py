@@ -12,7 +12,7 @@ from hub_lineage.branching import maximum_branching
 from hub_lineage.family import Matrix
 from hub_lineage.judge import Judgement
 from hub_lineage.network import KINDS
-from hub_lineage.types import Edge, Graph, Kinship, Node, Relation
+from hub_lineage.types import Edge, Graph, Kinship, Node
 
 HIDDEN = "hidden:"
 """How the id of a hidden ancestor begins; a number follows. No ID on the Hub holds a colon."""
@@ -134,7 +134,7 @@ def _drawn(
     """The graph of some of the models, with hidden ancestors above tops; an edge is as sure as the odds that it stands for."""
     odds = bodies(judgement)
     edges = [
-        Edge(nodes[p].id, nodes[c].id, relation(judgement, c, int(p)), round(float(odds[c, p]), 4))
+        Edge(nodes[p].id, nodes[c].id, judgement.relation(c, int(p)), round(float(odds[c, p]), 4))
         for c in sorted(shown)
         if (p := family.parent[c]) in shown and p >= 0
     ]
@@ -152,11 +152,6 @@ def _copies_joined(family: Forest, judgement: Judgement, focus: int | None = Non
         if first != top:
             parent[top] = first
     return Forest(parent, family.component)
-
-
-def relation(judgement: Judgement, child: int, parent: int) -> Relation:
-    """How a child came from a parent of its own architecture: as a copy, or by training."""
-    return "duplicate" if judgement.clone[child, parent] else "finetune"
 
 
 def _below(family: Forest, judgement: Judgement, top: int, generations: int, most: int) -> set[int]:

@@ -14,7 +14,7 @@ from hub_lineage.fingerprint import is_blank
 from hub_lineage.graph import descendants
 from hub_lineage.judge import Judgement, kin_cut, shipped
 from hub_lineage.phylogeny import Forest, kinship
-from hub_lineage.types import Candidate, Declaration, Edge, Evidence, Fingerprint, Graph, Model, Node, Null, Relation
+from hub_lineage.types import Candidate, Declaration, Edge, Evidence, Fingerprint, Graph, Model, Node, Null
 
 EXPLAINED = 3
 """For so many of the first candidates the tensors are listed one by one."""
@@ -72,13 +72,10 @@ def candidates(
         family, 0, judgement.kin, _aligned(models[0], family, strangers), kin_cut(family, shipped().kin_cosine)
     )
     corrected = _p_values(family, judgement, beside, ruled_out)
+    blank = is_blank(models[0].fingerprint)
     listed = []
     for rank, k in enumerate(order[:top], 1):
-        blank = is_blank(models[0].fingerprint) or is_blank(models[k].fingerprint)
-        what = "unknown" if blank else kinship(forest, judgement, 0, k)
-        relation: Relation | None = None
-        if what == "parent":
-            relation = "duplicate" if judgement.clone[0, k] else "finetune"
+        what = "unknown" if blank or is_blank(models[k].fingerprint) else kinship(forest, judgement, 0, k)
         found = _evidence(family, judgement, beside, corrected, k)
         listed.append(
             Candidate(
@@ -87,7 +84,7 @@ def candidates(
                 revision=models[k].revision,
                 probability=round(float(judgement.parent[0, k]), 9),  # finely, so that all sum to 1
                 family_probability=_figure(1.0 - corrected.get(("correlation", k), 1.0)),
-                relation=relation,
+                relation=judgement.relation(0, k) if what == "parent" else None,
                 kinship=what,
                 evidence=(*found, *(soft[k] if soft else ())),
                 layers=_layers(family, k) if rank <= EXPLAINED else (),

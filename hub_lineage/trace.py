@@ -15,14 +15,12 @@ from hub_lineage import candidates, fuller, phylogeny, report, verdict
 from hub_lineage.errors import UsageError
 from hub_lineage.evidence.soft import Soft
 from hub_lineage.fuller import Fuller
-from hub_lineage.gathering import Found, Gathered, collect, quiet, read_again, read_model, total
+from hub_lineage.gathering import Found, Gathered, collect, quiet, read_again, total
 from hub_lineage.hub import Hub
 from hub_lineage.read import declared as declarations
 from hub_lineage.registry import Registry
 from hub_lineage.types import Agreement, Candidate, Child, Cost, Model, Progress, Trace, Verdict
 from hub_lineage.weighing import Weighed, asked_for, weigh
-
-__all__ = ["Depth", "quiet", "read_model", "trace"]
 
 Depth = Literal["quick", "full", "deep"]
 

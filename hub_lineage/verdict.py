@@ -11,7 +11,7 @@ from hub_lineage.family import Matrix
 from hub_lineage.fingerprint import FULL_SCHEME, is_blank, is_whole
 from hub_lineage.judge import Judgement
 from hub_lineage.read.declared import on_hub
-from hub_lineage.types import Model, Parent, Relation, Verdict
+from hub_lineage.types import Model, Parent, Verdict
 
 LIKELY = 0.5
 """At these odds a candidate is likelier than all others and none together, and is named; from the judge's cut on, without a
@@ -241,8 +241,7 @@ def _few(odds: Matrix, order: Sequence[int]) -> list[int]:
 
 
 def _parent(judgement: Judgement, child: int, place: int, ids: Sequence[str], revisions: Sequence[str | None]) -> Parent:
-    relation: Relation = "duplicate" if judgement.clone[child, place] else "finetune"
-    return Parent(ids[place], revisions[place], relation, _share(float(judgement.parent[child, place])))
+    return Parent(ids[place], revisions[place], judgement.relation(child, place), _share(float(judgement.parent[child, place])))
 
 
 def _share(value: float) -> float:

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage.candidates import MOST_JUDGED, copies_last, shortlist
+from hub_lineage.gathering import read_model
 from hub_lineage.hub import open_source, parse_reference
 from hub_lineage.registry import Registry
 from hub_lineage.testing import write_model
-from hub_lineage.trace import read_model, trace
+from hub_lineage.trace import trace
 from hub_lineage.types import Model
 from tests.simulated import Values, fingerprint_of, tree
 from tests.strategies import SELDOM

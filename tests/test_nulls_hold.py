@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from hub_lineage import report
+from hub_lineage.gathering import read_model
 from hub_lineage.hub import open_source, parse_reference
 from hub_lineage.phylogeny import forest
 from hub_lineage.registry import Registry
 from hub_lineage.testing import write_model
-from hub_lineage.trace import read_model, trace
+from hub_lineage.trace import trace
 from hub_lineage.types import Model
 from hub_lineage.weighing import weigh
 from tests.simulated import Values, model_of, tree

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save
 
+from hub_lineage.gathering import read_model
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Registry
 from hub_lineage.testing import LoopbackHub, write_model
-from hub_lineage.trace import read_model, trace
+from hub_lineage.trace import trace
 from hub_lineage.types import Candidate, Trace
 from tests.stacks import LANGUAGE, VISION, Weights, adapter, headed, stack, tuned
 

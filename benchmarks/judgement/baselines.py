@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.judgement.scenes import Scene, judge_at
 from benchmarks.peers import PEERS
 from benchmarks.ranking import BASELINES, Rule
-from hub_lineage.evidence.tree import join, with_origin
+from hub_lineage.evidence.tree import join, pendant_rule, with_origin
 from hub_lineage.family import Family, Matrix
 from hub_lineage.judge import Judge, components, groups, judge, shipped
 from hub_lineage.read.dtypes import coarser, round_to
@@ -40,8 +40,7 @@ def shortest_pendant(family: Family, kin_cosine: float) -> Matrix:
     for members in groups(components(family, kin_cosine), np.arange(len(family))):
         kin = family.only(members)
         pendant = join(with_origin(kin.gram)).pendant[: len(members)]
-        longest = max(float(np.abs(pendant).max()), 1e-12)
-        found[np.ix_(members, members)] = kin.cosine / 2 - pendant[None, :] / longest
+        found[np.ix_(members, members)] = pendant_rule(pendant, kin.cosine)
     return found
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from hub_lineage import terminal
+from hub_lineage.cli.answers import bold
 from hub_lineage.cli.app import require_app
 from hub_lineage.cli.options import CONTEXT, PORT
 from hub_lineage.cli.progress import progress
-from hub_lineage.cli.trace import bold
 from hub_lineage.crawl import crawl
 from hub_lineage.demo.stage import MODELS, Stage, stage
 from hub_lineage.registry import Registry

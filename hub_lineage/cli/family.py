@@ -7,6 +7,7 @@ from typing import IO
 
 import click
 
+from hub_lineage.cli.answers import say, say_note
 from hub_lineage.cli.options import (
     AMONG_FILE,
     AMONG_OPTION,
@@ -18,12 +19,10 @@ from hub_lineage.cli.options import (
     REGISTRY,
     WITH,
     Among,
-    lines,
+    candidates,
 )
 from hub_lineage.cli.progress import progress
-from hub_lineage.cli.trace import formatted
 from hub_lineage.genealogy import family_of
-from hub_lineage.hub import parse_reference
 
 
 @click.command(cls=Among, context_settings=CONTEXT)
@@ -60,17 +59,15 @@ def command(
       hub-lineage family org/model --json | jq .models
       hub-lineage family org/model --format dot | dot -Tsvg > family.svg
     """
-    note = parse_reference(model).note
-    if note:
-        click.echo(note, err=True)
+    say_note(model)
     with progress() as report:
         found = family_of(
             model,
-            among=[*among, *lines(among_file)] if among or among_file else None,
+            among=candidates(among, among_file),
             registry=registry,
             declared=not no_declared,
             counted=counted,
             budget=budget,
             progress=report,
         )
-    click.echo(formatted(found, "json" if as_json else form), nl=False)
+    say(found, "json" if as_json else form)

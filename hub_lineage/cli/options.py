@@ -83,6 +83,11 @@ class Among(click.Command):
         return super().parse_args(ctx, spread)
 
 
+def candidates(named: tuple[str, ...], file: IO[str] | None) -> list[str] | None:
+    """The candidates that were named one way or another; None where none were asked for."""
+    return [*named, *lines(file)] if named or file else None
+
+
 def lines(file: IO[str] | None) -> Iterator[str]:
     """The words of a list, one a line, without blank lines and comments."""
     for line in file or ():

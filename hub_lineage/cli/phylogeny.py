@@ -6,9 +6,9 @@ from typing import IO
 
 import click
 
+from hub_lineage.cli.answers import say
 from hub_lineage.cli.options import AMONG, CONTEXT, FORMAT, JSON, LINES, NO_DECLARED, WITH, Among, lines
 from hub_lineage.cli.progress import progress
-from hub_lineage.cli.trace import formatted
 from hub_lineage.genealogy import phylogeny_of
 
 
@@ -41,4 +41,4 @@ def command(
     """
     with progress() as report:
         found = phylogeny_of([*among, *lines(among_file)], declared=not no_declared, counted=counted, progress=report)
-    click.echo(formatted(found, "json" if as_json else form), nl=False)
+    say(found, "json" if as_json else form)

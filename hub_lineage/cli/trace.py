@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import IO, Literal
 
 import click
 
-from hub_lineage import graph, terminal
+from hub_lineage.cli.answers import say, say_note
 from hub_lineage.cli.options import (
     AMONG_FILE,
     AMONG_OPTION,
@@ -20,12 +19,10 @@ from hub_lineage.cli.options import (
     REGISTRY,
     WITH,
     Among,
-    lines,
+    candidates,
 )
 from hub_lineage.cli.progress import progress
-from hub_lineage.hub import parse_reference
 from hub_lineage.trace import trace
-from hub_lineage.types import Phylogeny, Trace
 
 
 @click.command(cls=Among, context_settings=CONTEXT)
@@ -77,13 +74,11 @@ def command(
       hub-lineage trace org/model --json | jq .verdict
       hub-lineage trace org/model --format mermaid > lineage.mmd
     """
-    note = parse_reference(child).note
-    if note:
-        click.echo(note, err=True)
+    say_note(child)
     with progress() as report:
         found = trace(
             child,
-            among=[*among, *lines(among_file)] if among or among_file else None,
+            among=candidates(among, among_file),
             registry=registry,
             declared=not no_declared,
             counted=counted,
@@ -93,20 +88,4 @@ def command(
             generations=generations,
             progress=report,
         )
-    click.echo(formatted(found, "json" if as_json else form), nl=False)
-
-
-def formatted(found: Trace | Phylogeny, form: str) -> str:
-    """The answer in one of the forms that ``--format`` offers."""
-    if form == "json":
-        return json.dumps(found.to_dict(), indent=2) + "\n"
-    if form == "mermaid":
-        return graph.to_mermaid(found.graph)
-    if form == "dot":
-        return graph.to_dot(found.graph)
-    return terminal.render(found, bold=bold) if isinstance(found, Trace) else terminal.phylogeny(found, bold=bold)
-
-
-def bold(text: str) -> str:
-    """Bold in a terminal; ``click.echo`` takes it out where the output is piped."""
-    return click.style(text, bold=True)
+    say(found, "json" if as_json else form)

@@ -9,20 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from hub_lineage.family import Family, Matrix, ranks
-from hub_lineage.read import dtypes
 from hub_lineage.types import Floats
 
-MOST_SITES = 16_384
-"""Sites looked at for votes, spread over all sampled values."""
 _DISCRETE = 0.02  # a family in which fewer values are equal has no sites to speak of
 
 
 def cues(family: Family) -> dict[str, Matrix]:
     """Figures for every ordered pair, child in the row and candidate in the column, shapes [K, K]."""
-    values = np.concatenate(family.raw, axis=1)
-    count, total = values.shape
-    sites = np.arange(min(MOST_SITES, total)) * total // min(MOST_SITES, total)
-    rounded = _coarse(family, values)
+    count, rounded = len(family), family.rounded
     same = np.array([(rounded[k] == rounded).mean(axis=1) for k in range(count)])
     different = 1.0 - same
     np.fill_diagonal(different, np.inf)
@@ -33,7 +27,7 @@ def cues(family: Family) -> dict[str, Matrix]:
         "difference_rank": ranks(different),
     }
     discrete = count > 2 and bool(np.median(same[~np.eye(count, dtype=bool)]) > _DISCRETE)
-    votes = _votes(rounded[:, sites]) if discrete else np.full((count, count), 0.5)
+    votes = _votes(family.sites) if discrete else np.full((count, count), 0.5)
     excess = _excess(1.0 - same) if discrete else np.zeros((count, count))
     return found | {"votes_for_child": votes, "detour": excess}
 
@@ -54,14 +48,6 @@ def _excess(different: Matrix) -> Matrix:
         np.fill_diagonal(share, 0.0)
         found[:, p] = share.sum(axis=1) / max(count - 2, 1)
     return found
-
-
-def _coarse(family: Family, values: Floats) -> Floats:
-    """All values rounded to the coarsest dtype in the family, so that two storages of one model are equal."""
-    word = family.storage[0]
-    for other in family.storage[1:]:
-        word = dtypes.coarser(word, other)
-    return dtypes.round_to(word, values)
 
 
 def _votes(sites: Floats) -> Matrix:

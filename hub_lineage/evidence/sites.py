@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from hub_lineage.family import Family, Matrix
 from hub_lineage.read import dtypes
 
-MOST_SITES = 16_384
-"""Sites looked at, spread over all sampled values."""
 _DISCRETE = 0.02  # a family in which fewer values are equal has no sites to speak of
 _SIGNED: dict[int, type[np.signedinteger]] = {8: np.int8, 16: np.int16, 32: np.int32}
 _NAMES = ("commoner", "candidate_private", "votes_of_all", "votes_slow", "single_steps")
@@ -62,18 +60,11 @@ def _codes(family: Family) -> Codes:
 
     In formats of less than a byte, equal values have equal numbers and no more is sure.
     """
-    word = family.storage[0]
-    for other in family.storage[1:]:
-        word = dtypes.coarser(word, other)
-    values = np.concatenate(family.raw, axis=1)
-    total = values.shape[1]
-    chosen = values[:, np.arange(min(MOST_SITES, total)) * total // min(MOST_SITES, total)]
-    rounded = dtypes.round_to(word, chosen)
-    form = dtypes.FORMATS[word]
+    form = dtypes.FORMATS[family.coarsest]
     if form.bits not in (8, 16):
         form = dtypes.FORMATS["F32"]
     signed = _SIGNED[form.bits]
-    bits = rounded.astype(form.numpy).view(signed)
+    bits = family.sites.astype(form.numpy).view(signed)
     size: Codes = bits & signed(np.iinfo(signed).max)  # formats store sign and size, and know two zeros
     return np.where(bits < 0, -size, size)
 

@@ -31,7 +31,7 @@ def cues(family: Family) -> dict[str, Matrix]:
         "shorter_in": _tensor_votes(family),
         "gromov": _gromov(gram),
         "gromov_least": _gromov_least(gram),
-        "pendant_and_cosine": _pendant_rule(rooted.pendant[:count], family.cosine),
+        "pendant_and_cosine": pendant_rule(rooted.pendant[:count], family.cosine),
         "joints_to_origin": rooted.joints[:count, count][:, None] - rooted.joints[:count, count][None, :],
     }
     found |= placed("pendant", distance, rooted)
@@ -64,7 +64,7 @@ def _everywhere(figures: Matrix) -> Matrix:
     return np.tile(figures, (len(figures), 1))
 
 
-def _pendant_rule(pendant: Matrix, cosine: Matrix) -> Matrix:
+def pendant_rule(pendant: Matrix, cosine: Matrix) -> Matrix:
     """The shortest pendant branch plus half the cosine, as one figure: the higher, the likelier the parent."""
     rule: Matrix = cosine / 2 - pendant[None, :] / max(float(np.abs(pendant).max()), 1e-12)
     return rule

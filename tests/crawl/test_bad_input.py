@@ -9,10 +9,10 @@ import pytest
 
 from hub_lineage.crawl import Ledger, crawl, crawling, planning
 from hub_lineage.errors import BadToken, ExpiredToken
+from hub_lineage.gathering import read_model
 from hub_lineage.hub import Hub
 from hub_lineage.registry import Registry
 from hub_lineage.testing import LoopbackHub
-from hub_lineage.trace import read_model
 from hub_lineage.types import Model
 from tests.hub.clock import Sleeper
 from tests.test_crawl import add, content, held

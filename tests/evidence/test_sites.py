@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage.evidence import sites
-from hub_lineage.family import Family
+from hub_lineage.family import MOST_SITES, Family
 from hub_lineage.read import dtypes
 from tests.simulated import family_of, tree
 from tests.strategies import OFTEN, SELDOM, seeds
@@ -64,7 +64,7 @@ def test_neighbours_in_a_dtype_have_neighbouring_numbers(word: str) -> None:
     values = dtypes.decode(word, stored)
     values = np.unique(values[np.isfinite(values)])
     family = Family((np.stack([values, values]),), (word, word), (1,))
-    seen = values[np.arange(min(sites.MOST_SITES, len(values))) * len(values) // min(sites.MOST_SITES, len(values))]
+    seen = values[np.arange(min(MOST_SITES, len(values))) * len(values) // min(MOST_SITES, len(values))]
     assert np.array_equal(sites._codes(family)[0].astype(int), np.searchsorted(values, seen) - np.searchsorted(values, 0.0))
 
 
