@@ -58,7 +58,7 @@ more-zoos: zoo zoo-grown  ## What the judge is fitted on beside: an hour on two 
 fit: more-zoos  ## The judge that ships, anew: three networks, and other kinds beside; an hour
 	$(BIN)/python -m benchmarks.fit_judge --zoo $(LEARNED) --validation $(VALIDATING) --others
 
-$(CACHE)/judges: more-zoos  ## Judges that never saw one kind of network, or one regime
+$(CACHE)/judges: | more-zoos  ## Judges that never saw one kind of network, or one regime
 	$(BIN)/python -m benchmarks.fit_judge --zoo $(LEARNED) --validation $(VALIDATING) --without $(LEFT_OUT) --out $@
 
 smoke-hub: $(VENV)/.app  ## For those with a network: a dozen public models whose ancestry is known

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cases import Crowd, crowds, variations
-from benchmarks.zoo import load_truth
+from benchmarks.judgement.lineage import Lineage
+from benchmarks.zoo import ZooModel, load_truth
 from hub_lineage.judge import Judgement, judge
-from hub_lineage.phylogeny import Forest, forest
+from hub_lineage.phylogeny import GONE, Forest, forest
 
 BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 1.0)
 
@@ -29,33 +30,17 @@ def surest_first(judgement: Judgement) -> NDArray[np.intp]:
     pairs = sorted((-judgement.parent[c, p], c, p) for c in range(count) for p in range(count) if c != p)
     for odds, child, candidate in pairs:
         line = Forest(parent, parent).ancestors(candidate)
-        if parent[child] < 0 and -odds > judgement.none[child] and child not in line:
+        if parent[child] < 0 and -odds > GONE * judgement.none[child] and child not in line:
             parent[child] = candidate
     return parent
 
 
-def lineage(model: str, parents: dict[str, str | None]) -> list[str]:
-    """A model and its ancestors, hidden ones too, the root first."""
-    line = [model]
-    while above := parents.get(line[0]):
-        line.insert(0, above)
-    return line
+def shared(lineage: Lineage, one: ZooModel, other: ZooModel) -> int:
+    """How many models, hidden ones too, stand above both or are one of them."""
+    return len({one.id, *lineage.ancestors(one.id)} & {other.id, *lineage.ancestors(other.id)})
 
 
-def shared(one: list[str], other: list[str]) -> int:
-    """How many ancestors two lineages have in common."""
-    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-def kind(one: list[str], other: list[str]) -> str:
-    """What two models really are to one another."""
-    depth = shared(one, other)
-    if depth in {0, len(one), len(other)}:
-        return "in line" if depth else "unrelated"
-    return "siblings" if depth == len(one) - 1 == len(other) - 1 else "cousins"
-
-
-def triples(crowd: Crowd, tops: list[int], lines: dict[int, list[str]]) -> Iterator[tuple[float, bool]]:
+def triples(crowd: Crowd, tops: list[int], lineage: Lineage) -> Iterator[tuple[float, bool]]:
     """Of three models without a known parent: how much nearer two are than to the third, and whether they are in truth."""
     cosine = crowd.family.cosine
     for three in combinations(tops, 3):
@@ -63,9 +48,8 @@ def triples(crowd: Crowd, tops: list[int], lines: dict[int, list[str]]) -> Itera
             one, other = (k for k in three if k != third)
             rest = max(cosine[one, third], cosine[other, third])
             if cosine[one, other] > rest:
-                deeper = shared(lines[one], lines[other]) > max(
-                    shared(lines[one], lines[third]), shared(lines[other], lines[third])
-                )
+                a, b, c = (crowd.models[k] for k in (one, other, third))
+                deeper = shared(lineage, a, b) > max(shared(lineage, a, c), shared(lineage, b, c))
                 yield float((cosine[one, other] - rest) / (1 - rest)), deeper
 
 
@@ -76,7 +60,7 @@ def main() -> None:
     margins: list[tuple[float, bool]] = []
     random = np.random.default_rng(0)
     for folder in parser.parse_args().zoo:
-        parents = {model.id: model.parent for model in load_truth(folder)}
+        lineage = Lineage(load_truth(folder))
         for whole in crowds(folder, "validation"):
             for crowd in variations(whole, judge(whole.family).kin, random, 2):
                 judgement = judge(crowd.family)
@@ -89,13 +73,12 @@ def main() -> None:
                     k for k in np.flatnonzero(likeliest < 0).tolist() if judgement.clone[k].sum() == 1 and not crowd.merged[k]
                 ]
                 tops = [k for k in tops if judgement.kin[k, tops].sum() > 1]
-                lines = {k: lineage(crowd.models[k].id, parents) for k in tops}
-                pairs = [(a, b) for a, b in combinations(tops, 2) if judgement.kin[a, b]]
-                found.update(f"two without a known parent: {kind(lines[a], lines[b])}" for a, b in pairs)
+                pairs = [(crowd.models[a].id, crowd.models[b].id) for a, b in combinations(tops, 2) if judgement.kin[a, b]]
+                found.update(f"two without a known parent: {lineage.kinship(a, b)}" for a, b in pairs)
                 margins += [
                     one
                     for top in {int(judgement.kin[k].argmax()) for k in tops}
-                    for one in triples(crowd, [k for k in tops if judgement.kin[k, top]], lines)
+                    for one in triples(crowd, [k for k in tops if judgement.kin[k, top]], lineage)
                 ]
     for name, count in sorted(found.items()):
         print(f"{name}: {count}")

@@ -12,34 +12,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import read_cost, results_file
-from benchmarks.cases import Crowd, crowds
-from benchmarks.ranking import BASELINES, Case, absent, judged, ranked
+from benchmarks.judgement import statements
+from benchmarks.judgement.scenes import Scene, orphans, scenes
+from benchmarks.ranking import BASELINES, Case, ranked
 from benchmarks.results_file import Figure
-from benchmarks.zoo import load_truth
-from hub_lineage.family import gather
-from hub_lineage.fingerprint import read_fingerprint
-from hub_lineage.hub import open_source
-from hub_lineage.hub.reference import parse_reference
-from hub_lineage.judge import Judgement, shipped
-from hub_lineage.types import Fingerprint
+from hub_lineage.family import Matrix
+from hub_lineage.judge import shipped
 from hub_lineage.verdict import LIKELY
-
-Odds = NDArray[np.float64]
 
 SPLITS = ("test", "validation", "train")
 BINS = ((0.0, 0.7), (0.7, 0.95), (0.95, 0.999), (0.999, 1.0))
 
 
-def present(found: Sequence[Crowd], judgements: Sequence[Judgement]) -> dict[str, list[Case]]:
+def present(found: Sequence[Scene]) -> dict[str, list[Case]]:
     """The cases with the parent in sight, by rule; the judge that ships first."""
     cases: dict[str, list[Case]] = {"judge": []}
-    for crowd, judgement in zip(found, judgements, strict=True):
-        cases["judge"] += ranked(crowd, judgement.parent)
+    for scene in found:
+        cases["judge"] += ranked(scene.crowd, scene.judgement.parent)
         for name, rule in BASELINES.items():
-            cases.setdefault(name, []).extend(ranked(crowd, rule(crowd.family)))
+            cases.setdefault(name, []).extend(ranked(scene.crowd, rule(scene.crowd.family)))
     return cases
 
 
@@ -48,46 +41,9 @@ def share(cases: Iterable[Case], place: str = "first") -> float:
     return float(np.mean([getattr(case, place) for case in cases]))
 
 
-def stated(found: Sequence[Crowd], judgements: Sequence[Judgement]) -> tuple[Odds, Odds]:
-    """Odds of what is stated: of the right parent where it is present (0 where another leads), of any where none is."""
-    right, wrong = [], []
-    for crowd, judgement in zip(found, judgements, strict=True):
-        for child in np.flatnonzero(crowd.parents >= 0):
-            odds = judgement.parent[child]
-            right.append(float(odds.max()) if odds.argmax() == crowd.parents[child] else 0.0)
-        for orphan, without in absent(crowd, judgement):
-            again = judgement if without is crowd else judged(without)
-            wrong.append(float(again.parent[orphan].max()))
-    return np.array(right), np.array(wrong)
-
-
-def share_above(odds: Odds, cut: float) -> float:
+def share_above(odds: Matrix, cut: float) -> float:
     """The share of cases stated at a cut."""
     return float((odds >= cut).mean())
-
-
-def unrelated_claimed(zoos: Sequence[Path], split: str) -> tuple[float, int]:
-    """The share of pairs from unrelated roots, of one architecture, that are called kin; and how many pairs there are."""
-    cut = shipped().kin_cosine
-    claims = []
-    for group in _by_architecture(zoos, split):
-        family = gather([fingerprint for _, fingerprint in group])
-        apart = [(i, j) for i in range(len(group)) for j in range(i) if group[i][0] != group[j][0]]
-        claims += [bool(family.only(np.array(pair)).cosine[0, 1] >= cut) for pair in apart]
-    return float(np.mean(claims)), len(claims)
-
-
-def _by_architecture(zoos: Sequence[Path], split: str) -> list[list[tuple[str, Fingerprint]]]:
-    """The served models of a split, by architecture: what each one's initialisation is called, and its fingerprint."""
-    groups: dict[str, list[tuple[str, Fingerprint]]] = {}
-    for zoo in zoos:
-        truth = load_truth(zoo)
-        origins = {model.id: f"{zoo}/{model.twin_of_seed or model.id}" for model in truth}
-        for model in truth:
-            if model.split == split and not model.hidden:
-                found = read_fingerprint(open_source(parse_reference(str(model.path))))
-                groups.setdefault(found.architecture, []).append((origins[model.root], found))
-    return list(groups.values())
 
 
 def by_group(cases: dict[str, list[Case]]) -> list[Figure]:
@@ -110,14 +66,13 @@ def _group(cases: dict[str, list[Case]], name: str, chosen: Sequence[int]) -> Fi
 
 def figures(zoo: Path, split: str, strangers: Sequence[Path] = ()) -> list[Figure]:
     """All rows about one split of a zoo; ``strangers`` are zoos whose models are pairs of strangers too."""
-    found = crowds(zoo, split)
-    judgements = [judged(crowd) for crowd in found]
-    cases = present(found, judgements)
+    found = scenes([zoo], split)
+    cases = present(found)
     first = {rule: share(rows) for rule, rows in cases.items()}
     three = {rule: share(rows, "three") for rule, rows in cases.items()}
-    right, wrong = stated(found, judgements)
+    right, wrong = statements.right(found).values, statements.wrong([gone for scene in found for gone in orphans(scene)]).values
     cut = shipped().cut
-    claimed, pairs = unrelated_claimed([zoo, *strangers], split)
+    claimed = statements.claimed_strangers([zoo, *strangers], split)
     count = f"{len(cases['judge'])} cases"
     return [
         Figure("zoo.parent_first", first.pop("judge"), "share", ">= .50", first, count),
@@ -132,7 +87,7 @@ def figures(zoo: Path, split: str, strangers: Sequence[Path] = ()) -> list[Figur
         ),
         Figure("zoo.false_parent_probably", share_above(wrong, LIKELY), "share", note="named with a probably, at even odds"),
         Figure("zoo.parent_said_probably", share_above(right, LIKELY), "share", note="right parent named at even odds"),
-        Figure("zoo.unrelated_claimed", claimed, "share", "<= .001", note=f"{pairs} pairs"),
+        Figure("zoo.unrelated_claimed", float(np.mean(claimed)), "share", "<= .001", note=f"{len(claimed)} pairs"),
         *by_group(cases),
     ]
 

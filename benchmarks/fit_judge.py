@@ -30,15 +30,16 @@ from benchmarks import cases, fit_network, training
 from benchmarks.cases import Crowd, crowds
 from benchmarks.fit_network import Schooling
 from benchmarks.judgement.lineage import Lineage
-from benchmarks.kinds.boosted import Boosted, table
-from benchmarks.ranking import absent, judged
+from benchmarks.judgement.scenes import judged_without
+from benchmarks.kinds.boosted import Boosted
 from benchmarks.training import Measured, Setting, fit, measured, rows
 from benchmarks.zoo import load_truth
 from hub_lineage.family import Matrix
 from hub_lineage.judge import NUMBERS, Judge, Judgement
-from hub_lineage.network import KINDS, spread, to_tensors
+from hub_lineage.judge import judge as judged
+from hub_lineage.network import KINDS, spread_out, to_tensors
 
-SETTING = Setting(24, 300, 0.03, 100, 1.0)
+SETTING = Setting(24, 300, 0.03, 100)
 WIDE = Schooling(width=48, blocks=4, epochs=14)
 SCHOOLS = ((0, Schooling()), (1, Schooling()), (2, Schooling()), (7, WIDE))
 """How each network of the judge is trained, and what is added to the seed for it."""
@@ -86,13 +87,14 @@ def chances(validation: Sequence[Crowd], judge: Judge, hidden: str = "") -> list
     """Every child of some crowds with its parent in sight, and once more without; none of the regime that is ``hidden``."""
     found = []
     for crowd in validation:
-        judgement = judged(crowd, judge)
+        judgement = judged(crowd.family, judge)
         shown = np.array([model.regime != hidden for model in crowd.models], dtype=bool)
-        present = np.flatnonzero((crowd.parents >= 0) & shown)
-        found += [_chance(judgement, int(child), int(crowd.parents[child])) for child in present]
-        for orphan, without in absent(crowd, judgement):
-            if without.models[orphan].regime != hidden:
-                found.append(_chance(judgement if without is crowd else judged(without, judge), orphan, NONE))
+        for child in map(int, np.flatnonzero(shown & ~crowd.merged)):
+            parent = int(crowd.parents[child])
+            if parent >= 0:
+                found += [_chance(judgement, child, parent), _chance(*judged_without(crowd, child, parent, judge), NONE)]
+            elif judgement.kin[child].sum() > 1:
+                found.append(_chance(judgement, child, NONE))
     return found
 
 
@@ -174,9 +176,8 @@ def _measured(folder: Path, split: str, cosine: float, drops: int, seed: int) ->
     """The families of one split, measured; kept for as long as neither the zoo nor the code that measures changes."""
     summary = json.loads((folder / "summary.json").read_text())
     digest = hashlib.sha256(f"{summary['scheme']} {split} {cosine} {drops} {seed}".encode())
-    for source in sorted(
-        [*PACKAGE.glob("evidence/*.py"), PACKAGE / "family.py", *map(Path, (cases.__file__, training.__file__))]
-    ):
+    own = (PACKAGE / f"{name}.py" for name in ("fingerprint", "family", "judge"))
+    for source in sorted([*PACKAGE.glob("evidence/*.py"), *own, Path(cases.__file__), Path(training.__file__)]):
         digest.update(source.read_bytes())
     kept = MEASURED / f"{folder.name}-{split}-{digest.hexdigest()[:12]}.pickle"
     if not kept.exists():
@@ -215,19 +216,20 @@ class Logistic(Judge):
 
     def log_odds(self, cues: Mapping[str, Matrix]) -> tuple[Matrix, Matrix]:
         """Log odds of each ordered pair, shape [K, K]; kinds are left at 0."""
-        told = self.model.decision_function(_spread_out(cues, self.names, self.knots)).reshape(cues["cosine"].shape)
+        told = self.model.decision_function(_flat(cues, self.names, self.knots)).reshape(cues["cosine"].shape)
         return told, np.zeros((*told.shape, len(KINDS)))
 
 
-def _spread_out(cues: Mapping[str, Matrix], names: tuple[str, ...], knots: tuple[Matrix, ...]) -> Matrix:
-    return spread(table(cues, names), knots).astype(np.float64)
+def _flat(cues: Mapping[str, Matrix], names: tuple[str, ...], knots: tuple[Matrix, ...]) -> Matrix:
+    """Spread cues, a row a pair: shape [K * K, names]."""
+    return spread_out(cues, names, knots).reshape(-1, len(names)).astype(np.float64)
 
 
 def others(data: Data, seed: int) -> list[dict[str, Any]]:
     """What validation says of other kinds of judges: a logistic regression of the cues, and boosted trees in two rounds."""
     names = tuple(data.learned[0].cues)
     knots = fit_network.quantiles(data.learned, names)
-    x, y, weight, _ = rows(data.learned, [_spread_out(f.cues, names, knots) for f in data.learned], SETTING.later)
+    x, y, weight, _ = rows(data.learned, [_flat(f.cues, names, knots) for f in data.learned])
     model = LogisticRegression(C=0.1, max_iter=300).fit(x, y, sample_weight=weight)
     shared = ((), 1.0, 0.0, data.kin_cosine, CLONE_PARENT, 0.5)
     logistic = tuned(Logistic(*shared, model, names, knots), data, "logistic regression")[1]

@@ -16,7 +16,7 @@ from torch.nn import functional
 from benchmarks.kinds.boosted import table
 from benchmarks.training import Measured
 from hub_lineage.family import Matrix
-from hub_lineage.network import HEADS, KINDS, Network, spread
+from hub_lineage.network import HEADS, KINDS, Network, spread_out
 
 KNOTS = 48
 NOTHING = -1  # no target
@@ -171,7 +171,7 @@ def quantiles(families: Sequence[Measured], names: tuple[str, ...]) -> tuple[Mat
 def _lesson(family: Measured, names: tuple[str, ...], knots: Sequence[Matrix]) -> _Lesson:
     parent = np.where(family.label.any(axis=1), family.label.argmax(axis=1), np.arange(len(family)))
     parent[family.merged] = NOTHING
-    return _Lesson(spread(np.stack([family.cues[name] for name in names], axis=-1), knots), parent, family.kinds)
+    return _Lesson(spread_out(family.cues, names, knots), parent, family.kinds)
 
 
 def _batches(lessons: Sequence[_Lesson], pairs: int, generator: np.random.Generator) -> Iterator[list[_Lesson]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from benchmarks.cases import Crowd
 from benchmarks.zoo import ZooModel
 from hub_lineage.family import Family, Matrix
-from hub_lineage.judge import Judge, Judgement, judge
 
 Rule = Callable[[Family], Matrix]
 """A rule scores every ordered pair of a family, child in the row; the higher, the likelier the parent."""
@@ -60,23 +59,3 @@ def _case(crowd: Crowd, scores: Matrix, child: int) -> Case:
     first = 1.0 / (level + 1) if above == 0 else 0.0
     three = float(np.clip((3 - above) / (level + 1), 0.0, 1.0))
     return Case(crowd.models[child], first, three)
-
-
-def judged(crowd: Crowd, fitted: Judge | None = None) -> Judgement:
-    """The crowd under the judge that ships, or another."""
-    return judge(crowd.family, fitted)
-
-
-def absent(crowd: Crowd, judgement: Judgement) -> Sequence[tuple[int, Crowd]]:
-    """Children with no parent in sight, no merges: those born so that have kin, and the others with the parent taken away."""
-    found = []
-    for child in np.flatnonzero(~crowd.merged):
-        parent = int(crowd.parents[child])
-        if parent < 0:
-            if judgement.kin[child].sum() > 1:
-                found.append((int(child), crowd))
-            continue
-        kept = np.flatnonzero(judgement.kin[child] & (np.arange(len(crowd)) != parent))  # strangers move no odds
-        without = crowd.only(kept)
-        found.append((int(np.flatnonzero(kept == child)[0]), without))
-    return found

@@ -28,16 +28,12 @@ class Measured:
     """One family measured: cues by name [K, K], labels [K, K], the root it comes from, and which models are merges [K].
 
     ``kinds`` [K, K] numbers what each candidate is to each child, as in :data:`hub_lineage.network.KINDS`; -1 where a
-    merge makes it several things, and on the diagonal.
-
-    ``later`` [K, K] marks a later revision of a child's true parent, which isn't the parent and can hardly be told from it:
-    :attr:`Setting.later` says how much such pairs weigh in fitting. Whatever is measured counts them as wrong.
+    merge makes it several things, and on the diagonal. A later revision of a hidden parent isn't the parent.
     """
 
     cues: dict[str, Matrix]
     label: Matrix
     root: str
-    later: NDArray[np.bool_]
     merged: NDArray[np.bool_]
     kinds: NDArray[np.int64]
     kind: str  # of network
@@ -56,30 +52,16 @@ def measured(found: Sequence[Crowd], lineage: Lineage, kin_cosine: float, times:
     generator = np.random.default_rng(seed)
     families = []
     for crowd in found:
-        first = clones(crowd.family).argmax(axis=1)
-        unique = _without_clones(crowd, first)
+        unique = _without_clones(crowd, clones(crowd.family).argmax(axis=1))
         kin = components(unique.family, kin_cosine)
         for part in variations(unique, kin, generator, times):
             label = np.zeros((len(part), len(part)))
             known = np.flatnonzero(part.parents >= 0)
             label[known, part.parents[known]] = 1.0
-            later, first_model = _later_revisions(part, lineage), part.models[0]
-            told = kinds(part, lineage)
-            about = (first_model.root, later, part.merged, told, first_model.kind, first_model.regime)
+            first = part.models[0]
+            about = (first.root, part.merged, kinds(part, lineage), first.kind, first.regime)
             families.append(Measured(measure(part.family), label, *about))
     return families
-
-
-def _later_revisions(crowd: Crowd, lineage: Lineage) -> NDArray[np.bool_]:
-    """Pairs of a child and the served revision that its hidden parent went on to become, shape [K, K]."""
-    places = {model.id: place for place, model in enumerate(crowd.models)}
-    found = np.zeros((len(crowd), len(crowd)), dtype=bool)
-    for place, model in enumerate(crowd.models):
-        parent = None if model.parent is None else lineage.by_id[model.parent]
-        later = None if parent is None or parent.checkpoint_of is None else places.get(parent.checkpoint_of)
-        if later is not None and later != place:
-            found[place, later] = True
-    return found
 
 
 def kinds(crowd: Crowd, lineage: Lineage) -> NDArray[np.int64]:
@@ -101,12 +83,9 @@ def _without_clones(crowd: Crowd, first: NDArray[np.intp]) -> Crowd:
     return merged.only(np.unique(first))
 
 
-def rows(families: Sequence[Measured], tables: Sequence[Matrix], later: float) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
-    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other, a merge nothing.
-
-    Pairs with a later revision of the parent weigh ``later`` times as much, and at 0 are left out.
-    """
-    weights = [_weights(family, later) for family in families]
+def rows(families: Sequence[Measured], tables: Sequence[Matrix]) -> tuple[Matrix, Matrix, Matrix, NDArray[Any]]:
+    """Features, labels, weights and roots of every ordered pair; each child weighs as much as any other, a merge nothing."""
+    weights = [_weights(family) for family in families]
     keep = [each > 0 for each in weights]
     x = np.concatenate([t[k] for t, k in zip(tables, keep, strict=True)])
     y = np.concatenate([f.label.reshape(-1)[k] for f, k in zip(families, keep, strict=True)])
@@ -115,8 +94,8 @@ def rows(families: Sequence[Measured], tables: Sequence[Matrix], later: float) -
     return x, y, weight, root
 
 
-def _weights(family: Measured, later: float) -> Matrix:
-    weights: Matrix = np.where(family.later, later, 1.0) / np.sqrt(len(family) - 1)
+def _weights(family: Measured) -> Matrix:
+    weights: Matrix = np.full((len(family), len(family)), 1.0 / np.sqrt(len(family) - 1))
     np.fill_diagonal(weights, 0.0)
     weights[family.merged] = 0.0
     return weights.ravel()
@@ -130,7 +109,6 @@ class Setting:
     rounds: int = 150
     rate: float = 0.06
     samples: int = 40  # pairs that a leaf holds at the least
-    later: float = 1.0  # how much a later revision of the parent weighs as a wrong answer
 
 
 def fit_trees(x: Matrix, y: Matrix, weight: Matrix, setting: Setting, seed: int) -> HistGradientBoostingClassifier:
@@ -186,7 +164,7 @@ def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boos
     """Both rounds; the second is fitted on what the first says of roots that it was not fitted on."""
     names = tuple(families[0].cues)
     tables = [table(family.cues, names) for family in families]
-    x, y, weight, root = rows(families, tables, setting.later)
+    x, y, weight, root = rows(families, tables)
     unseen: dict[str, boosting.Trees] = {}
     for inside, outside in GroupKFold(FOLDS).split(x, y, root):
         part = exported(fit_trees(x[inside], y[inside], weight[inside], setting, seed), names)
@@ -196,7 +174,7 @@ def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boos
         first = unseen[family.root].log_odds(told).reshape(len(family), len(family))
         both.append(family.cues | context(family.cues, first))
     second_names = tuple(both[0])
-    x2, y2, weight2, _ = rows(families, [table(cues, second_names) for cues in both], setting.later)
+    x2, y2, weight2, _ = rows(families, [table(cues, second_names) for cues in both])
     first_trees = exported(fit_trees(x, y, weight, setting, seed), names)
     second_trees = exported(fit_trees(x2, y2, weight2, setting, seed), second_names)
     return first_trees, second_trees

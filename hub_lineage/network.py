@@ -55,7 +55,7 @@ class Network:
 
     def __call__(self, cues: Mapping[str, Matrix]) -> tuple[Matrix, Matrix]:
         """Log odds of each pair against "none of these", shape [K, K], and probabilities of kinds, shape [K, K, kinds]."""
-        pairs = self._read(spread(np.stack([cues[name] for name in self.names], axis=-1), self.knots))
+        pairs = self._read(spread_out(cues, self.names, self.knots))
         for block in range(self.blocks):
             part = {name.split(".", 2)[2]: value for name, value in self.weights.items() if name.startswith(f"blocks.{block}.")}
             pairs = pairs + _triangles(pairs, part)
@@ -73,6 +73,11 @@ class Network:
         size = np.full((count, count, 1), np.log(count) / 3)
         both = np.concatenate([cues * (1 - eye), cues.transpose(1, 0, 2) * (1 - eye), eye, size], axis=-1)
         return _linear(both.astype(np.float32), self.weights, "read")
+
+
+def spread_out(cues: Mapping[str, Matrix], names: Sequence[str], knots: Sequence[Matrix]) -> Floats:
+    """The named cues [K, K] of a family side by side and spread, shape [K, K, names]."""
+    return spread(np.stack([cues[name] for name in names], axis=-1), knots)
 
 
 def spread(cues: Matrix, knots: Sequence[Matrix]) -> Floats:

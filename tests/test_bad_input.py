@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,6 +27,7 @@ from hub_lineage.types import Candidate, Evidence, Kinship, Trace, VerdictKind
 from hub_lineage.weighing import weigh
 from tests.simulated import SHAPES, fingerprint_of, model_of, tree
 from tests.stacks import headed, stack
+from tests.test_trace import Shelf
 
 Weights = dict[str, NDArray[Any]]
 GROWN = tree([-1, 0, 0, -1, 1], [1.0, 0.3, 0.3, 1.0, 0.3], seed=11)
@@ -92,19 +92,6 @@ NOTHING: dict[str, Weights] = {
     "whole numbers": {"weight": np.ones((30, 20), np.int8)},
 }
 READABLE: dict[str, Weights] = {**BROKEN, **BLANK, **ODD, **COPIES, **ELSEWHERE}
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """A folder of models; names lead to them."""
-
-    root: Path
-
-    def __call__(self, name: str) -> str:
-        return str(self.root / name)
-
-    def all(self, *names: str) -> list[str]:
-        return [self(name) for name in names]
 
 
 @pytest.fixture(scope="module")

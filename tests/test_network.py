@@ -94,7 +94,7 @@ def _families(count: int, seed: int) -> list[Measured]:
         kinds = np.where(label > 0, 0, np.where(label.T > 0, 2, 4))
         np.fill_diagonal(kinds, -1)
         nothing = np.zeros((size, size), dtype=bool)
-        found.append(Measured(cues, label, f"r{at}", nothing, nothing[0], kinds, "mlp", "deep"))
+        found.append(Measured(cues, label, f"r{at}", nothing[0], kinds, "mlp", "deep"))
     return found
 
 

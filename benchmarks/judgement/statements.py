@@ -134,13 +134,19 @@ def direction_figures(found: Sequence[Scene], fitted: Judge | None = None) -> li
 
 def unrelated_figures(zoos: Sequence[Path], split: str, found: Sequence[Scene], fitted: Judge | None = None) -> list[Figure]:
     """Pairs of strangers, each judged on its own, that are called kin; and in a crowd, where others may join them."""
-    claimed = [claim for group in _by_architecture(zoos, split) for claim in claims(*group, (fitted or shipped()).kin_cosine)]
+    claimed = claimed_strangers(zoos, split, fitted)
     if not claimed:
         return []
     crowded = [bool(kin) for scene in found for kin in _crowded(scene)]
     few = "" if len(claimed) >= ENOUGH_PAIRS else f", fewer than the {ENOUGH_PAIRS} wanted"
     note = f"{len(claimed)} pairs{few}, any kinship; in their crowds {float(np.mean(crowded)):.2g} of {len(crowded)}"
     return [Figure("judge.unrelated_claimed", float(np.mean(claimed)), "share", "<= .001", note=note)]
+
+
+def claimed_strangers(zoos: Sequence[Path], split: str, fitted: Judge | None = None) -> list[bool]:
+    """Of each pair of strangers of one architecture, of whatever zoo, whether the two alone are called kin."""
+    cut = (fitted or shipped()).kin_cosine
+    return [claim for group in _by_architecture(zoos, split) for claim in claims(*group, cut)]
 
 
 def claims(origins: Sequence[str], family: Family, kin_cosine: float) -> list[bool]:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.cases import Crowd
 from benchmarks.judgement.scenes import judged_alone, orphans
-from benchmarks.ranking import absent
 from hub_lineage.family import Family
-from hub_lineage.judge import judge, shipped
+from hub_lineage.judge import Judgement, judge, shipped
 from tests.judgement.hand_made import scene_of, zoo
 from tests.judgement.test_lineage import TRUTH
 from tests.simulated import family_of, tree
@@ -48,6 +48,19 @@ def test_kin_that_no_longer_hang_together_are_judged_with_the_whole_crowd() -> N
     family = family_of([*pair, *strangers])
     assert judge(family).kin[0, 1] != judge(family.only(np.array([0, 1]))).kin[0, 1], "the case that is meant"
     same(family, 0)
+
+
+def absent(crowd: Crowd, judgement: Judgement) -> list[tuple[int, Crowd]]:
+    """Slowly, in whole crowds: those born without a parent in sight that have kin, and the others with the parent taken away."""
+    found = []
+    for child in np.flatnonzero(~crowd.merged):
+        parent = int(crowd.parents[child])
+        if parent >= 0:
+            kept = np.flatnonzero(np.arange(len(crowd)) != parent)
+            found.append((int(np.flatnonzero(kept == child)[0]), crowd.only(kept)))
+        elif judgement.kin[child].sum() > 1:
+            found.append((int(child), crowd))
+    return found
 
 
 def test_orphans_are_the_cases_that_ranking_has() -> None:
