@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from benchmarks.zoo import ZooModel
 from hub_lineage.hub import open_source, parse_reference
 from hub_lineage.read import dtypes
-from hub_lineage.read.safetensors import read_index
+from hub_lineage.read.index import read_index
 from hub_lineage.tensors import block_keys, body
 from hub_lineage.types import ByteRange, Floats
 

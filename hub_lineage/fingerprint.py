@@ -18,7 +18,7 @@ import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from hub_lineage import tensors as shapes
 from hub_lineage.errors import BadWeights, NoWeights
 from hub_lineage.read import dtypes
+from hub_lineage.read.index import read_index
 from hub_lineage.read.remembered import Remembered
-from hub_lineage.read.safetensors import read_index
 from hub_lineage.types import Block, ByteRange, Fingerprint, Floats, Sample, Source, Tensor
 
 SCHEME = "hl2"
@@ -49,7 +49,8 @@ _PACKED = 8  # runs start at multiples of 8 values, so that packed dtypes start 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _LARGEST = np.float32(1e8)  # no weight comes near; sums of fourth powers stay below what float32 holds
 _MAGIC = b"HLFP"
-_VERSION = 2
+_VERSION = 3
+_UNPACKED = 2  # the version that is written where nothing is packed
 
 Chosen = list[tuple[Tensor, int]]
 
@@ -89,7 +90,9 @@ def read_fingerprint(source: Source, *, full: bool = False) -> Fingerprint:
 def sampled_ranges(tensors: Sequence[Tensor]) -> list[ByteRange]:
     """The bytes that a fingerprint of these tensors is made of."""
     weights, beside = choose(shapes.body(tensors), shapes.vectors(tensors))
-    return [_byte_range(tensor, *run) for tensor, count in (*weights, *beside) for run in runs_of(tensor.shape, count)]
+    return [
+        span for tensor, count in (*weights, *beside) for run in runs_of(tensor.shape, count) for span in _ranges(tensor, *run)
+    ]
 
 
 def choose(body: Sequence[Tensor], vectors: Sequence[Tensor] = (), *, full: bool = False) -> tuple[Chosen, Chosen]:
@@ -171,16 +174,26 @@ def runs_of(shape: tuple[int, ...], count: int) -> list[tuple[int, int]]:
 
 def _sampled(source: Source, chosen: Chosen) -> tuple[Sample, ...]:
     runs = [(tensor, run) for tensor, count in chosen for run in runs_of(tensor.shape, count)]
-    parts = source.read([_byte_range(tensor, first, last) for tensor, (first, last) in runs])
+    wanted = [_ranges(tensor, *run) for tensor, run in runs]
+    read = iter(source.read([span for spans in wanted for span in spans]))
+    parts = [list(islice(read, len(spans))) for spans in wanted]
     samples = []
     for tensor, group in groupby(zip(runs, parts, strict=True), key=lambda item: item[0][0]):
-        samples.append(Sample(tensor.shape, tensor.dtype, b"".join(part for _, part in group), tensor.name))
+        raw = b"".join(_values(tensor, *run, part) for (_, run), part in group)
+        samples.append(Sample(tensor.shape, tensor.dtype, raw, tensor.name, tensor.packing.word if tensor.packing else ""))
     return tuple(samples)
 
 
-def _byte_range(tensor: Tensor, first: int, last: int) -> ByteRange:
+def _ranges(tensor: Tensor, first: int, last: int) -> tuple[ByteRange, ...]:
+    """The bytes that hold the values ``first <= i < last`` of a tensor."""
+    if tensor.packing is not None:
+        return tensor.packing.ranges(first, last)
     start, stop = dtypes.byte_span(tensor.dtype, first, last)
-    return ByteRange(tensor.path, tensor.start + start, tensor.start + stop)
+    return (ByteRange(tensor.path, tensor.start + start, tensor.start + stop),)
+
+
+def _values(tensor: Tensor, first: int, last: int, parts: Sequence[bytes]) -> bytes:
+    return tensor.packing.values(first, last, parts) if tensor.packing is not None else parts[0]
 
 
 def _blocks(tensors: Sequence[Tensor], body: Sequence[Tensor], chosen: Chosen) -> tuple[Block, ...]:
@@ -289,10 +302,10 @@ def digest(fingerprint: Fingerprint) -> str:
 
 
 def encode(fingerprint: Fingerprint) -> bytes:
-    """The stored form, version 2: magic, length of a JSON head, the head, then the raw bytes of samples and vectors."""
+    """The stored form, version 3, or 2 where nothing was packed: magic, length of a JSON head, the head, the raw values."""
 
     def listed(samples: Sequence[Sample]) -> list[list[object]]:
-        return [[list(s.shape), s.dtype, len(s.raw), s.label] for s in samples]
+        return [[list(s.shape), s.dtype, len(s.raw), s.label, *([s.packed] if s.packed else [])] for s in samples]
 
     head = {
         "scheme": fingerprint.scheme,
@@ -304,12 +317,13 @@ def encode(fingerprint: Fingerprint) -> bytes:
         "partial": [list(shape) for shape in fingerprint.partial],
     }
     packed = json.dumps(head, separators=(",", ":")).encode()
-    start = _MAGIC + bytes([_VERSION]) + struct.pack("<I", len(packed))
+    version = _VERSION if any(sample.packed for sample in (*fingerprint.samples, *fingerprint.vectors)) else _UNPACKED
+    start = _MAGIC + bytes([version]) + struct.pack("<I", len(packed))
     return start + packed + b"".join(s.raw for s in (*fingerprint.samples, *fingerprint.vectors))
 
 
 def decode(stored: bytes) -> Fingerprint:
-    """The fingerprint that :func:`encode` stored; version 1 had neither vectors nor blocks.
+    """The fingerprint that :func:`encode` stored; version 1 had neither vectors nor blocks, version 2 no packings.
 
     Raises:
         BadWeights: the bytes are no fingerprint, or one of a later version.
@@ -322,8 +336,8 @@ def decode(stored: bytes) -> Fingerprint:
         place = 9 + length
         samples = []
         listed, vectors = head["samples"], head.get("vectors", [])
-        for shape, dtype, size, label in [*listed, *vectors]:
-            samples.append(Sample(tuple(shape), dtype, stored[place : place + size], label))
+        for shape, dtype, size, label, *packed in [*listed, *vectors]:
+            samples.append(Sample(tuple(shape), dtype, stored[place : place + size], label, *packed))
             place += size
         if place != len(stored):
             raise ValueError("its length is wrong")

@@ -24,8 +24,8 @@ from hub_lineage.fingerprint import SCHEME, sampled_ranges
 from hub_lineage.hub import Hub, Listing
 from hub_lineage.hub.ranges import coalesce
 from hub_lineage.read import declared as declarations
+from hub_lineage.read.index import read_index, weight_set
 from hub_lineage.read.remembered import Remembered
-from hub_lineage.read.safetensors import read_index, weight_set
 from hub_lineage.registry import Registry
 from hub_lineage.tensors import architecture_key, block_keys, body
 from hub_lineage.types import Block, Cost, Declaration, Fingerprint, Model, Progress, Reference, Source, Tensor

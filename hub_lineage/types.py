@@ -112,9 +112,39 @@ class Source(Protocol):
         ...
 
 
+class Packing(Protocol):
+    """How a tensor's values lie in files, where they don't stand there one after another in the tensor's own dtype.
+
+    Quantised blocks, matrices stored the other way round, strides and slices are packings. One is a frozen, hashable value,
+    made by the reader of its format, and knows where its bytes lie.
+    """
+
+    @property
+    def word(self) -> str:
+        """What it is called: ``Q4_K``, ``GPTQ-4``, ``transposed``; the same for every tensor that is packed alike."""
+        ...
+
+    @property
+    def bits(self) -> int:
+        """Bits of a stored value where that rounds the weight, scales left out; 0 for a packing that loses nothing."""
+        ...
+
+    def ranges(self, first: int, last: int) -> tuple[ByteRange, ...]:
+        """The bytes from which the values ``first <= i < last`` of the tensor, row by row, can be worked out."""
+        ...
+
+    def values(self, first: int, last: int, parts: Sequence[bytes]) -> bytes:
+        """Those values, little-endian in the tensor's dtype, from the bytes of :meth:`ranges` in their order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where one tensor lies: dtype in the words of safetensors, byte offsets from the start of its file."""
+    """Where one tensor lies: dtype in the words of safetensors, byte offsets from the start of its file.
+
+    Where it has a ``packing``, that says where its values lie, ``dtype`` is what they are unpacked to, and ``start`` and
+    ``stop`` enclose its largest part.
+    """
 
     name: str
     dtype: str
@@ -122,6 +152,7 @@ class Tensor:
     path: str
     start: int
     stop: int
+    packing: Packing | None = None
 
     @property
     def elements(self) -> int:
@@ -143,6 +174,7 @@ class Sample:
     dtype: str
     raw: bytes = field(repr=False)
     label: str = ""  # where it stands in the network, for people; never compared
+    packed: str = ""  # the word of the packing that it was read from; never compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +284,39 @@ class Parent:
     relation: Relation
     probability: float
     coefficient: float | None = None
+    interval: tuple[float, float] | None = None  # of the coefficient, 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Where one tensor of a child came from: the models by ID with their coefficients, and the share of it unexplained.
+
+    ``unexplained`` is the squared norm of what is left over that of the tensor, centred; 1 where it came from none of them.
+    """
+
+    tensor: str
+    shape: tuple[int, ...]
+    origins: tuple[tuple[str, float], ...]
+    unexplained: float
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How a child was made out of known models, where the weights show it to within rounding.
+
+    ``method`` says how, in one word (``linear``, ``slerp``, ``ties``, ``lora``, ``Q4_K``, ``pruned``, ``passthrough``);
+    ``unexplained`` is the squared norm of what is left over that of the child's difference from its nearest parent or, where
+    it has one parent, over that of the child; ``null`` is what models that it wasn't made of leave. ``summary`` is a sentence.
+    """
+
+    relation: Relation
+    method: str
+    parents: tuple[Parent, ...]
+    probability: float
+    unexplained: float
+    summary: str
+    null: Null | None = None
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

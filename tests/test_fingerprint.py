@@ -37,7 +37,7 @@ from hub_lineage.fingerprint import (
 )
 from hub_lineage.hub import LocalSource
 from hub_lineage.read import dtypes
-from hub_lineage.read.safetensors import read_index
+from hub_lineage.read.index import read_index
 from hub_lineage.tensors import body, vectors
 from hub_lineage.testing import llama_shapes, sparse_model, write_model
 from hub_lineage.types import Fingerprint, Reference, Sample, Tensor

@@ -31,7 +31,8 @@ from hub_lineage.fingerprint import (
     values,
 )
 from hub_lineage.hub import LocalSource
-from hub_lineage.read.safetensors import FIRST_READ, read_index
+from hub_lineage.read.index import read_index
+from hub_lineage.read.safetensors import FIRST_READ
 from hub_lineage.tensors import body
 from hub_lineage.testing import llama_shapes, sparse_model, write_model
 from hub_lineage.types import Reference, Sample, Tensor

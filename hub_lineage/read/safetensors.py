@@ -7,14 +7,15 @@ size before anything is believed.
 from __future__ import annotations
 
 import json
-import re
 import struct
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
-from hub_lineage.errors import BadWeights, NoWeights
+from hub_lineage.errors import BadWeights
+from hub_lineage.read import weights
 from hub_lineage.read.dtypes import FORMATS
+from hub_lineage.read.weights import REFETCH, WeightSet
 from hub_lineage.types import ByteRange, RepoFile, Source, Tensor
 
 SUFFIX = ".safetensors"
@@ -22,79 +23,24 @@ FIRST_READ = 64 * 1024
 """Bytes read at first: enough for the header of nearly every file, so that one request a file serves."""
 LONGEST_HEADER = 25_000_000
 MOST_TENSORS = 200_000
-_SHARD = re.compile(r"^(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.safetensors$")
-_PREFERRED = ("model", "pytorch_model", "diffusion_pytorch_model", "adapter_model")
-_OTHER_FORMATS = frozenset({"bin", "pt", "pth", "ckpt", "gguf", "onnx", "h5", "msgpack", "tflite", "pb", "npz", "keras"})
-_REFETCH = "Fetch the file again, or ask its author to upload it anew."
 
 
-class WeightSet(NamedTuple):
-    """The files that together hold one model."""
-
-    stem: str
-    files: tuple[RepoFile, ...]
-
-
-def weight_set(files: Sequence[RepoFile]) -> WeightSet:
-    """The safetensors files of a repository that together hold its model.
-
-    A complete set of shards counts as one model, apart from a single file or another set of shards under the same name.
-    Of several sets the one under a customary name is taken, the topmost and largest first.
+def weight_set(files: Sequence[RepoFile]) -> WeightSet | None:
+    """The safetensors files of a repository that together hold its model; None where there are none.
 
     Raises:
-        NoWeights: there is no safetensors file.
         BadWeights: a shard of the set is missing.
     """
-    groups: dict[tuple[str, int], list[RepoFile]] = {}
-    for file in files:
-        if file.path.endswith(SUFFIX):
-            shard = _SHARD.match(file.path)
-            key = (shard["stem"], int(shard["count"])) if shard else (file.path.removesuffix(SUFFIX), 0)
-            groups.setdefault(key, []).append(file)
-    if not groups:
-        raise NoWeights("No safetensors weights were found.", _what_there_is(files))
-    best = min(groups, key=lambda key: (*_preference(key[0]), -sum(file.size for file in groups[key]), key))
-    chosen = sorted(groups[best], key=lambda file: file.path)
-    _check_complete(chosen)
-    return WeightSet(best[0], tuple(chosen))
+    return weights.weight_set(files, (SUFFIX,))
 
 
-def _preference(stem: str) -> tuple[int, int]:
-    folder, _, name = stem.rpartition("/")
-    depth = folder.count("/") + 1 if folder else 0
-    return depth, _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED)
-
-
-def _what_there_is(files: Sequence[RepoFile]) -> str:
-    others = sorted({ending for file in files if (ending := file.path.rpartition(".")[2]) in _OTHER_FORMATS})
-    if not files:
-        return "It is empty."
-    if others:
-        return f"It holds weights in other formats ({', '.join(others)}), which are not read yet; look for a safetensors version."
-    return "It holds no weights in any format; check the ID, or name the folder that has them."
-
-
-def _check_complete(files: Sequence[RepoFile]) -> None:
-    shards = [match for file in files if (match := _SHARD.match(file.path))]
-    if not shards:
-        return
-    count = int(shards[0]["count"])
-    present = {int(match["number"]) for match in shards}
-    missing = sorted(set(range(1, count + 1)) - present) if count <= len(files) + 1000 else [len(files) + 1]
-    if missing:
-        raise BadWeights(
-            f"Shard {missing[0]} of {count} is missing.", "Wait until the upload is complete, or ask its author for the rest."
-        )
-
-
-def read_index(source: Source) -> tuple[Tensor, ...]:
-    """All tensors of a model, by one or two ranged reads a file; no weights are read.
+def read_index(source: Source, chosen: WeightSet) -> tuple[Tensor, ...]:
+    """All tensors of those files, by one or two ranged reads a file; no weights are read.
 
     Raises:
-        NoWeights: there is no safetensors file.
         BadWeights: a header is truncated, contradicts the file's size, or names a tensor twice.
     """
-    files = weight_set(source.files).files
+    files = chosen.files
     heads = source.read([ByteRange(file.path, 0, min(file.size, FIRST_READ)) for file in files])
     lengths = [_header_length(file, head) for file, head in zip(files, heads, strict=True)]
     longer = [i for i, length in enumerate(lengths) if 8 + length > len(heads[i])]
@@ -105,19 +51,19 @@ def read_index(source: Source) -> tuple[Tensor, ...]:
     for file, head, length in zip(files, heads, lengths, strict=True):
         for tensor in parse_header(file, head[8 : 8 + length]):
             if tensor.name in tensors:
-                raise BadWeights(f"The tensor {tensor.name!r} stands in two files.", _REFETCH)
+                raise BadWeights(f"The tensor {tensor.name!r} stands in two files.", REFETCH)
             tensors[tensor.name] = tensor
     return tuple(tensors.values())
 
 
 def _header_length(file: RepoFile, head: bytes) -> int:
     if len(head) < 8:
-        raise BadWeights(f"{file.path} is {file.size} bytes long: too short for a safetensors file.", _REFETCH)
+        raise BadWeights(f"{file.path} is {file.size} bytes long: too short for a safetensors file.", REFETCH)
     (length,) = struct.unpack("<Q", head[:8])
     if length > LONGEST_HEADER:
-        raise BadWeights(f"{file.path} claims a header of {length:,} bytes; at most {LONGEST_HEADER:,} are read.", _REFETCH)
+        raise BadWeights(f"{file.path} claims a header of {length:,} bytes; at most {LONGEST_HEADER:,} are read.", REFETCH)
     if 8 + length > file.size:
-        raise BadWeights(f"{file.path} is truncated: its header alone is longer than the file.", _REFETCH)
+        raise BadWeights(f"{file.path} is truncated: its header alone is longer than the file.", REFETCH)
     return int(length)
 
 
@@ -130,12 +76,12 @@ def parse_header(file: RepoFile, header: bytes) -> tuple[Tensor, ...]:
     entries = _load(file, header)
     entries.pop("__metadata__", None)
     if len(entries) > MOST_TENSORS:
-        raise BadWeights(f"{file.path} claims {len(entries):,} tensors; at most {MOST_TENSORS:,} are read.", _REFETCH)
+        raise BadWeights(f"{file.path} claims {len(entries):,} tensors; at most {MOST_TENSORS:,} are read.", REFETCH)
     base = 8 + len(header)
     tensors = sorted((_tensor(file, base, name, entry) for name, entry in entries.items()), key=lambda t: (t.start, t.stop))
     for before, after in pairwise(tensors):
         if after.start < before.stop:
-            raise BadWeights(f"In {file.path} the tensors {before.name!r} and {after.name!r} overlap.", _REFETCH)
+            raise BadWeights(f"In {file.path} the tensors {before.name!r} and {after.name!r} overlap.", REFETCH)
     return tuple(tensors)
 
 
@@ -152,9 +98,9 @@ def _load(file: RepoFile, header: bytes) -> dict[str, Any]:
     try:
         entries = json.loads(header, object_pairs_hook=_unrepeated)
     except (ValueError, RecursionError) as error:
-        raise BadWeights(f"The header of {file.path} isn't valid: {str(error)[:120]}.", _REFETCH) from error
+        raise BadWeights(f"The header of {file.path} isn't valid: {str(error)[:120]}.", REFETCH) from error
     if not isinstance(entries, dict):
-        raise BadWeights(f"The header of {file.path} isn't a table of tensors.", _REFETCH)
+        raise BadWeights(f"The header of {file.path} isn't a table of tensors.", REFETCH)
     return entries
 
 
@@ -169,7 +115,7 @@ def _tensor(file: RepoFile, base: int, name: str, entry: object) -> Tensor:
     """One checked entry; offsets become offsets into the file."""
 
     def wrong(what: str) -> BadWeights:
-        return BadWeights(f"In {file.path} the tensor {name[:80]!r} {what}.", _REFETCH)
+        return BadWeights(f"In {file.path} the tensor {name[:80]!r} {what}.", REFETCH)
 
     if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
         raise wrong("has a name that isn't text")

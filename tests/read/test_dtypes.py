@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from hub_lineage.hub import LocalSource
 from hub_lineage.read import dtypes
-from hub_lineage.read.safetensors import read_index
+from hub_lineage.read.index import read_index
 from hub_lineage.types import ByteRange, Reference, Tensor
 from tests.simulated import Memory
 from tests.strategies import OFTEN

@@ -16,7 +16,8 @@ from hub_lineage.errors import BadWeights, LineageError, NoWeights
 from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.hub import LocalSource
 from hub_lineage.read import dtypes
-from hub_lineage.read.safetensors import FIRST_READ, LONGEST_HEADER, metadata, parse_header, read_index, weight_set
+from hub_lineage.read.index import read_index, weight_set
+from hub_lineage.read.safetensors import FIRST_READ, LONGEST_HEADER, metadata, parse_header
 from hub_lineage.testing import write_model
 from hub_lineage.types import ByteRange, Reference, RepoFile, Tensor
 from tests.simulated import Memory
