@@ -18,7 +18,7 @@ test: $(VENV)/.test browser  ## Everything the tests need, then lint, types, lay
 
 ZOO := benchmarks/cache/zoo
 CACHE := benchmarks/cache
-LEARNED := $(ZOO) $(foreach seed,1 2 3 4,$(CACHE)/training-$(seed)) $(CACHE)/stars-5 $(CACHE)/grown $(CACHE)/grown-training-11
+LEARNED := $(ZOO) $(foreach seed,1 2 3 4,$(CACHE)/training-$(seed)) $(CACHE)/stars-5 $(CACHE)/grown $(foreach seed,11 12,$(CACHE)/grown-training-$(seed))
 VALIDATING := $(ZOO) $(CACHE)/validating-21 $(CACHE)/grown
 TESTING := $(CACHE)/grown $(CACHE)/testing-31 $(ZOO)
 LEFT_OUT := cnn_bn resnet vit restorer deep star hub published
@@ -52,7 +52,7 @@ bench-judgement: zoo zoo-grown $(CACHE)/judges  ## Who is the parent: the test s
 more-zoos: zoo zoo-grown  ## What the judge is fitted on beside: an hour on two idle cores
 	for seed in 1 2 3 4; do $(BIN)/python -m benchmarks.zoo --size training --seed $$seed --out $(CACHE)/training-$$seed; done
 	$(BIN)/python -m benchmarks.zoo --size stars --seed 5 --out $(CACHE)/stars-5
-	$(BIN)/python -m benchmarks.zoo --size grown-training --seed 11 --out $(CACHE)/grown-training-11
+	for seed in 11 12; do $(BIN)/python -m benchmarks.zoo --size grown-training --seed $$seed --out $(CACHE)/grown-training-$$seed; done
 	$(BIN)/python -m benchmarks.zoo --size validating --seed 21 --out $(CACHE)/validating-21
 
 fit: more-zoos  ## The judge that ships, anew: three networks, and other kinds beside; an hour

@@ -14,7 +14,11 @@ from hub_lineage.family import Family, gather
 from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.hub import open_source
 from hub_lineage.hub.reference import parse_reference
-from hub_lineage.types import Fingerprint
+from hub_lineage.types import Fingerprint, Floats
+
+_SEEN = (0.25, 0.9)  # share of tensors in a glimpse
+_FEWEST = 2  # tensors in a glimpse, if there are so many
+_SMALL = 256  # values of a tensor that is never halved
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,35 @@ def variations(crowd: Crowd, kin: NDArray[np.bool_], generator: np.random.Genera
             kept = _without_parents(crowd, members, generator) if time % 2 else _some(members, generator)
             if 2 <= len(kept) < len(members):
                 yield crowd.only(kept)
+
+
+def glimpse(family: Family, generator: np.random.Generator) -> Family:
+    """A family seen by some of its tensors alone and, half of the time, by half of the values in each.
+
+    It is as if its networks were of another architecture that went through the same.
+    """
+    share = generator.uniform(*_SEEN)
+    kept = np.flatnonzero(generator.random(len(family.raw)) < share)
+    if len(kept) < _FEWEST:
+        kept = np.sort(generator.choice(len(family.raw), min(_FEWEST, len(family.raw)), replace=False))
+    halved = generator.random() < 1 / 2
+    raw = [_half(family.raw[t], generator) if halved else family.raw[t] for t in kept]
+    vectors = [vector for vector in family.vectors if generator.random() < share]
+    return Family(
+        tuple(raw),
+        family.storage,
+        tuple(family.kernels[t] for t in kept),
+        tuple(vectors),
+        tuple(family.labels[t] for t in kept),
+        tuple(family.shapes[t] for t in kept),
+    )
+
+
+def _half(tensor: Floats, generator: np.random.Generator) -> Floats:
+    """Half of a tensor's values, neighbours; all of a small one's."""
+    count = tensor.shape[1]
+    first = int(generator.integers(0, count // 2)) if count > _SMALL else 0
+    return tensor[:, first : first + count // 2] if count > _SMALL else tensor
 
 
 def _some(members: NDArray[np.intp], generator: np.random.Generator) -> NDArray[np.intp]:

@@ -40,11 +40,12 @@ from hub_lineage.judge import judge as judged
 from hub_lineage.network import KINDS, spread_out, to_tensors
 
 SETTING = Setting(24, 300, 0.03, 100)
-WIDE = Schooling(width=48, blocks=4, epochs=14)
-SCHOOLS = ((0, Schooling()), (1, Schooling()), (2, Schooling()), (7, WIDE))
+SCHOOLS = tuple((more, Schooling()) for more in range(4))
 """How each network of the judge is trained, and what is added to the seed for it."""
 DROPS = 12
 """How often each training family is measured with random members gone."""
+GLIMPSES = 8
+"""How often it is measured besides by a part of its tensors."""
 MEASURED = Path(__file__).parent / "cache" / "measured"
 PACKAGE = Path(hub_lineage.__file__).parent
 MOST_FALSE = 0.1
@@ -175,13 +176,14 @@ def gathered(zoos: Sequence[Path], validating: Sequence[Path], seed: int) -> Dat
 def _measured(folder: Path, split: str, cosine: float, drops: int, seed: int) -> list[Measured]:
     """The families of one split, measured; kept for as long as neither the zoo nor the code that measures changes."""
     summary = json.loads((folder / "summary.json").read_text())
-    digest = hashlib.sha256(f"{summary['scheme']} {split} {cosine} {drops} {seed}".encode())
+    digest = hashlib.sha256(f"{summary['scheme']} {split} {cosine} {drops} {GLIMPSES} {seed}".encode())
     own = (PACKAGE / f"{name}.py" for name in ("fingerprint", "family", "judge"))
     for source in sorted([*PACKAGE.glob("evidence/*.py"), *own, Path(cases.__file__), Path(training.__file__)]):
         digest.update(source.read_bytes())
     kept = MEASURED / f"{folder.name}-{split}-{digest.hexdigest()[:12]}.pickle"
     if not kept.exists():
-        families = measured(crowds(folder, split), Lineage(load_truth(folder)), cosine, drops, seed)
+        lineage = Lineage(load_truth(folder))
+        families = measured(crowds(folder, split), lineage, cosine, drops, seed, glimpses=GLIMPSES)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(pickle.dumps([family.renamed(folder.name) for family in families]))
     found: list[Measured] = pickle.loads(kept.read_bytes())

@@ -28,17 +28,19 @@ _WARM = 200  # steps over which the learning rate rises
 class Schooling:
     """How a network is trained.
 
-    ``noise`` is added to cues and ``blind`` is the share of cues that a batch doesn't see; ``kinds`` weighs what kin two
-    models are beside who is the parent; ``pairs`` is the size of a batch.
+    ``noise`` is added to cues and ``blind`` is the share of cues that a family doesn't see. By ``jitter`` each cue of a whole
+    family is stretched and moved at random: its level tells the kind of network and the recipe, and must not be learned by
+    heart. ``kinds`` weighs what kin two models are beside who is the parent; ``pairs`` is the size of a batch.
     """
 
-    width: int = 32
-    blocks: int = 3
+    width: int = 48
+    blocks: int = 4
     epochs: int = 10
     rate: float = 2e-3
     decay: float = 0.1
     dropout: float = 0.25
     noise: float = 0.15
+    jitter: float = 0.4
     blind: float = 0.1
     kinds: float = 0.3
     pairs: int = 3000
@@ -189,8 +191,10 @@ def _batches(lessons: Sequence[_Lesson], pairs: int, generator: np.random.Genera
 def _loss(net: PairNetwork, batch: Sequence[_Lesson], schooling: Schooling, device: str) -> Tensor:
     """Cross entropy of the parent, or none, of each child, and of kinds, each child weighing as much as any other."""
     cues, there, parent, kinds = (torch.from_numpy(part).to(device) for part in _padded(batch))
-    cues = cues + schooling.noise * torch.randn_like(cues)
-    cues = cues * (torch.rand(len(cues), 1, 1, cues.shape[-1], device=device) >= schooling.blind)
+    whole = (len(cues), 1, 1, cues.shape[-1])
+    stretched, moved = (schooling.jitter * torch.randn(whole, device=device) for _ in range(2))
+    cues = cues * stretched.exp() + moved + schooling.noise * torch.randn_like(cues)
+    cues = cues * (torch.rand(whole, device=device) >= schooling.blind)
     scores, told = net(cues, there)
     loss = functional.cross_entropy(scores.flatten(0, 1), parent.flatten(), ignore_index=NOTHING)
     each = functional.cross_entropy(told.flatten(0, 2), kinds.flatten(), ignore_index=NOTHING, reduction="none")

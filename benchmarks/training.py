@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GroupKFold
 
-from benchmarks.cases import Crowd, variations
+from benchmarks.cases import Crowd, glimpse, variations
 from benchmarks.judgement.lineage import Lineage
 from benchmarks.kinds import boosting
 from benchmarks.kinds.boosted import context, second_round, table
 from hub_lineage.evidence import measure
-from hub_lineage.family import Matrix
+from hub_lineage.family import Family, Matrix
 from hub_lineage.judge import clones, components
 from hub_lineage.network import KINDS
 
@@ -47,21 +47,31 @@ class Measured:
         return replace(self, root=f"{zoo}/{self.root}")
 
 
-def measured(found: Sequence[Crowd], lineage: Lineage, kin_cosine: float, times: int, seed: int) -> list[Measured]:
-    """The families of some crowds with random members gone, clones kept once, each measured."""
+def measured(
+    found: Sequence[Crowd], lineage: Lineage, kin_cosine: float, times: int, seed: int, *, glimpses: int = 0
+) -> list[Measured]:
+    """The families of some crowds with random members gone, clones kept once, each measured.
+
+    Each is measured whole and ``times`` with members gone; then, likewise ``glimpses`` times, by a part of its tensors alone.
+    """
     generator = np.random.default_rng(seed)
     families = []
     for crowd in found:
         unique = _without_clones(crowd, clones(crowd.family).argmax(axis=1))
         kin = components(unique.family, kin_cosine)
-        for part in variations(unique, kin, generator, times):
-            label = np.zeros((len(part), len(part)))
-            known = np.flatnonzero(part.parents >= 0)
-            label[known, part.parents[known]] = 1.0
-            first = part.models[0]
-            about = (first.root, part.merged, kinds(part, lineage), first.kind, first.regime)
-            families.append(Measured(measure(part.family), label, *about))
+        families += [_measured(part, part.family, lineage) for part in variations(unique, kin, generator, times)]
+        if glimpses:
+            seen = variations(unique, kin, generator, glimpses)
+            families += [_measured(part, glimpse(part.family, generator), lineage) for part in seen]
     return families
+
+
+def _measured(part: Crowd, seen: Family, lineage: Lineage) -> Measured:
+    label = np.zeros((len(part), len(part)))
+    known = np.flatnonzero(part.parents >= 0)
+    label[known, part.parents[known]] = 1.0
+    first = part.models[0]
+    return Measured(measure(seen), label, first.root, part.merged, kinds(part, lineage), first.kind, first.regime)
 
 
 def kinds(crowd: Crowd, lineage: Lineage) -> NDArray[np.int64]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.cases import variations
+from benchmarks.cases import glimpse, variations
 from benchmarks.fit_judge import Chance, calibrate, chances, choose_cut
 from benchmarks.training import kinds
+from hub_lineage.family import Family
 from hub_lineage.judge import shipped
 from hub_lineage.network import KINDS
 from tests.judgement.hand_made import scene_of, zoo
@@ -83,3 +84,20 @@ def test_a_child_counts_with_its_parent_there_and_with_it_gone() -> None:
     assert sorted(chance.parent >= 0 for chance in found) == [False] * 5 + [True] * 4
     hidden = scene_of(zoo(LINE, regime=dict.fromkeys("cde", "star")))
     assert len(chances([hidden.crowd], shipped(), "star")) < len(found)
+
+
+def test_a_glimpse_is_of_some_tensors_of_the_same_models() -> None:
+    drawn = np.random.default_rng(1)
+    raw = tuple(drawn.normal(size=(3, count)).astype(np.float32) for count in (100, 300, 400, 500, 600, 700))
+    family = Family(raw, ("F32",) * 3, (1,) * 6, labels=tuple("abcdef"), shapes=tuple((count,) for count in range(6)))
+    found = [glimpse(family, drawn) for _ in range(40)]
+    assert {len(seen.raw) for seen in found} >= {2, 3, 4, 5}
+    for seen in found:
+        places = [family.labels.index(label) for label in seen.labels]
+        assert seen.shapes == tuple(family.shapes[place] for place in places)
+        for tensor, place in zip(seen.raw, places, strict=True):
+            whole = raw[place]
+            starts = range(whole.shape[1] - tensor.shape[1] + 1)
+            assert any(np.array_equal(tensor, whole[:, first : first + tensor.shape[1]]) for first in starts)
+    halved = {bool(tensor.shape[1] < raw["abcdef".index(seen.labels[-1])].shape[1]) for seen in found for tensor in seen.raw[-1:]}
+    assert halved == {True, False}
