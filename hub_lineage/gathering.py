@@ -79,6 +79,11 @@ class Found:
     errors: Mapping[str, LineageError] = field(default_factory=dict)  # why some couldn't be read, by name
     opened: frozenset[tuple[str, str | None]] = frozenset()  # by ID and revision those whose sizes are in ``costs``
 
+    @property
+    def known(self) -> tuple[Model, ...]:
+        """All models that the child can be compared with in some way."""
+        return (*self.alike, *(model for model, _ in self.parts), *self.unlike)
+
 
 @dataclass(frozen=True, eq=False)
 class Gathered:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from hub_lineage import candidates, fuller, phylogeny, report, verdict
+from hub_lineage import candidates, derivation, explained, fuller, phylogeny, report, verdict
 from hub_lineage.errors import UsageError
 from hub_lineage.evidence.soft import Soft
 from hub_lineage.fuller import Fuller
@@ -108,14 +108,22 @@ def _answer(gathered: Gathered, judged: _Judged, *, top: int, generations: int) 
     models, weighed = judged.models, judged.weighed
     judgement, forest = weighed.judgement, phylogeny.forest(weighed.judgement)
     answer = _verdict(weighed, models, found)
-    shown = _shown(judged, forest, found, top)
+    listed = _listed(_shown(judged, forest, found, top), found, top)
     drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)
+    agreement = _agreement(weighed, models, found, answer)
+    known = found.known
+    made = derivation.explain(models[0], known)
+    if made is not None:  # how it was made, to within rounding, is surer than any odds
+        listed = explained.candidates(listed, answer, made, known, top)
+        drawn = explained.graph(drawn, subject.id, made, report.nodes(known))
+        answer = explained.verdict(answer, made)
+        agreement = declarations.agreement(models[0].declared, answer, {model.id for model in known})
     return Trace(
         child=Child(subject.id, subject.revision, subject.fingerprint.architecture, subject.fingerprint.parameters),
         verdict=answer,
-        candidates=_listed(shown, found, top),
+        candidates=listed,
         declared=said,
-        agreement=_agreement(weighed, models, found, answer),
+        agreement=agreement,
         graph=report.with_declared(drawn, subject.id, declarations.on_hub(said)),
         cost=Cost(),
     )

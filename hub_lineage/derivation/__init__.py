@@ -1,1 +1,18 @@
 """How a child was made out of known models, one file a way; each reads fingerprints and knows no other way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hub_lineage.types import Derivation, Model
+
+Way = Callable[[Model, Sequence[Model]], Derivation | None]
+
+WAYS: tuple[Way, ...] = ()
+"""The ways, the one that leaves least to chance first."""
+
+
+def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
+    """The first way in which the weights show the child to be made out of some of the models; None where they show none."""
+    others = [model for model in models if (model.id, model.revision) != (child.id, child.revision)]
+    return next((found for way in WAYS if (found := way(child, others)) is not None), None)
