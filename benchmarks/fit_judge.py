@@ -42,6 +42,8 @@ from hub_lineage.network import KINDS, spread_out, to_tensors
 SETTING = Setting(24, 300, 0.03, 100)
 SCHOOLS = tuple((more, Schooling()) for more in range(4))
 """How each network of the judge is trained, and what is added to the seed for it."""
+LEFT_OUT = ((0, Schooling(epochs=6)),)
+"""Likewise of a judge that never saw one kind of network or one regime: less, since there are many."""
 DROPS = 12
 """How often each training family is measured with random members gone."""
 GLIMPSES = 8
@@ -277,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "zoos": [_described(folder) for folder in dict.fromkeys((*options.zoo, *options.validation))],
     }
     for name in options.without:
-        judge, said = fitted(data.without(name), options.seed, SCHOOLS[:1])
+        judge, said = fitted(data.without(name), options.seed, LEFT_OUT)
         store(judge, said, about | {"without": name}, options.out / f"without-{name}.json")
     if not options.without:
         judge, said = fitted(data, options.seed)

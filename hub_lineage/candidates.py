@@ -11,6 +11,7 @@ import numpy as np
 from hub_lineage.evidence.null import p_value
 from hub_lineage.evidence.parts import Part, shared_part
 from hub_lineage.fingerprint import short_vector
+from hub_lineage.tensors import is_change
 from hub_lineage.types import Block, Candidate, Evidence, Fingerprint, Model, Verdict
 
 MOST_JUDGED = 48
@@ -58,12 +59,17 @@ class Fit:
 
 
 def is_adapter(fingerprint: Fingerprint) -> bool:
-    """Whether a fingerprint is of a low-rank adapter, whose blocks are its base's."""
-    return bool(fingerprint.blocks) and not any(block.samples for block in fingerprint.blocks)
+    """Whether a fingerprint is of a low-rank adapter: it holds samples of changes, and its blocks are its base's."""
+    return any(is_change(sample.packed) for sample in fingerprint.samples)
 
 
 def away(adapter: Fingerprint, blocks: Iterable[Block]) -> int | None:
-    """How many blocks a network has beyond those that an adapter changes; None where it hasn't all that are changed."""
+    """How many blocks a network has beyond those that an adapter changes; None where it hasn't all that are changed.
+
+    None too where an adapter changes no blocks, as then its shapes tell nothing.
+    """
+    if not adapter.blocks:
+        return None
     held = [(Counter(block.shapes), block.count) for block in blocks]
     found = 0
     for block in adapter.blocks:

@@ -45,6 +45,12 @@ SMALL = 1_000_000
 """Weights of a network that counts as small."""
 MOST_WHOLE = 512
 """The commonest shape of a network is sampled whole up to so many tensors, where no other is."""
+SHARE = 0.018
+"""Of the bytes of a large model's tensors, what a fingerprint reads at the most where they are packed."""
+_LARGE = 100_000_000  # bytes from which that share counts
+_LEAST, _MOST = 2_000_000, 128_000_000  # bytes that may be read of a small model, and of the largest
+_FULL_LEAST, _FULL_MOST = 256_000_000, 512_000_000  # and at depth full, where runs lie over one another
+_DEAREST = 16_000_000  # bytes that one tensor may cost, where nothing is cheaper
 _PACKED = 8  # runs start at multiples of 8 values, so that packed dtypes start on whole bytes
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _LARGEST = np.float32(1e8)  # no weight comes near; sums of fourth powers stay below what float32 holds
@@ -72,9 +78,15 @@ def read_fingerprint(source: Source, *, full: bool = False) -> Fingerprint:
     if not body:
         raise NoWeights(
             "The weights hold no matrix of floating-point numbers to compare.",
-            "Quantised and packed formats are not read yet; look for the unquantised version.",
+            "They may be packed in a way that is not read yet; look for the unquantised version.",
         )
     weights, beside = choose(body, vectors, full=full)
+    weights = affordable(tensors, weights, full=full)
+    if not weights:
+        raise NoWeights(
+            "No matrix can be sampled without reading most of its file.",
+            "Look for a version that isn't packed, or that is packed in another way.",
+        )
     samples = _sampled(source, [*weights, *beside])
     return Fingerprint(
         FULL_SCHEME if full else SCHEME,
@@ -90,9 +102,8 @@ def read_fingerprint(source: Source, *, full: bool = False) -> Fingerprint:
 def sampled_ranges(tensors: Sequence[Tensor]) -> list[ByteRange]:
     """The bytes that a fingerprint of these tensors is made of."""
     weights, beside = choose(shapes.body(tensors), shapes.vectors(tensors))
-    return [
-        span for tensor, count in (*weights, *beside) for run in runs_of(tensor.shape, count) for span in _ranges(tensor, *run)
-    ]
+    chosen = [*affordable(tensors, weights), *beside]
+    return [span for tensor, count in chosen for run in runs_of(tensor.shape, count) for span in _ranges(tensor, *run)]
 
 
 def choose(body: Sequence[Tensor], vectors: Sequence[Tensor] = (), *, full: bool = False) -> tuple[Chosen, Chosen]:
@@ -123,6 +134,50 @@ def _fully(body: Sequence[Tensor], total: int) -> Chosen:
     if spare < 0:
         return [(tensor, 1) for tensor in _spread(body, FULL_VALUES // RUN_LENGTH, MOST_WHOLE)]
     return [(tensor, 1 + spare * tensor.elements // total // RUN_LENGTH) for tensor in body]
+
+
+def affordable(tensors: Sequence[Tensor], weights: Chosen, *, full: bool = False) -> Chosen:
+    """What was chosen, without the shapes whose packed weights take too many bytes of a model's files, the dearest first.
+
+    A run of a matrix that is packed across its rows takes bytes of many rows. Whole shapes are kept or left out, as only then
+    their tensors stand beside those of another model whatever the names say; where none can be paid for, some tensors of the
+    cheapest are kept, spread over depth. Where nothing is packed, all is kept.
+    """
+    if not any(tensor.packing for tensor, _ in weights):
+        return weights
+    stored = sum(tensor.stop - tensor.start for tensor in tensors)
+    left = max(_FULL_LEAST, min(stored // 4, _FULL_MOST)) if full else _allowance(stored)
+    there = Counter(tensor.shape for tensor in tensors)
+    groups = [list(group) for _, group in groupby(weights, key=lambda item: item[0].shape)]
+    costs = {group[0][0].shape: sum(_cost(*item) for item in group) for group in groups}
+    kept = set[tuple[int, ...]]()
+    for group in sorted(groups, key=lambda group: (len(group) < there[group[0][0].shape], costs[group[0][0].shape])):
+        shape = group[0][0].shape
+        if costs[shape] <= left:
+            kept.add(shape)
+            left -= costs[shape]
+    if kept:
+        return [(tensor, count) for tensor, count in weights if tensor.shape in kept]
+    return _some(min(groups, key=lambda group: max(_cost(*item) for item in group)), left)
+
+
+def _some(group: Chosen, left: int) -> Chosen:
+    """As many of one shape as can be paid for, spread over depth; one even where it costs more, within bounds."""
+    dearest = max(_cost(*item) for item in group)
+    wanted = left // dearest or int(dearest <= _DEAREST)
+    return [group[place] for place in _places(len(group), min(wanted, len(group)))]
+
+
+def _allowance(stored: int) -> int:
+    """Bytes that may be read of so many that are stored."""
+    return min(int(stored * SHARE), _MOST) if stored >= _LARGE else _LEAST
+
+
+def _cost(tensor: Tensor, count: int) -> int:
+    """Bytes that so many runs take of a packed tensor; what isn't packed counts nothing."""
+    if tensor.packing is None:
+        return 0
+    return sum(len(span) for run in runs_of(tensor.shape, count) for span in _ranges(tensor, *run))
 
 
 def _spread(tensors: Sequence[Tensor], most: int, most_whole: int) -> list[Tensor]:
@@ -197,10 +252,12 @@ def _values(tensor: Tensor, first: int, last: int, parts: Sequence[bytes]) -> by
 
 
 def _blocks(tensors: Sequence[Tensor], body: Sequence[Tensor], chosen: Chosen) -> tuple[Block, ...]:
-    """The kinds of depth block, each with the places of the samples that were taken in it; an adapter's are its base's."""
-    changed = shapes.changed_by_adapter(tensors)
-    if changed:
-        return tuple(replace(block, samples=()) for block in shapes.block_keys(changed))
+    """The kinds of depth block, each with the places of the samples that were taken in it.
+
+    An adapter's are its base's, and as it holds no samples of what stands in them they have none.
+    """
+    if shapes.changed_by_adapter(tensors):
+        return tuple(replace(block, samples=()) for block in shapes.block_keys(body))
     places = {tensor.name: place for place, (tensor, _) in enumerate(chosen)}
     found = []
     for block in shapes.block_keys(body):
@@ -224,9 +281,10 @@ def values(sample: Sample) -> Floats:
 def is_whole(fingerprint: Fingerprint) -> bool:
     """Whether all weights of the body were read, so that depth ``full`` could tell nothing more."""
     parts = [Tensor(s.label, s.dtype, s.shape, "", 0, len(s.raw)) for s in fingerprint.samples]
+    changes = any(shapes.is_change(sample.packed) for sample in fingerprint.samples)
     return (
         all(part.stop == dtypes.byte_span(part.dtype, 0, part.elements)[1] for part in parts)
-        and shapes.architecture_key(parts) == fingerprint.architecture
+        and shapes.architecture_key(parts, changes=changes) == fingerprint.architecture
     )
 
 

@@ -28,7 +28,8 @@ _ROLES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("up", re.compile(r"^(w3|up|up_proj|ffn_up|fc1|c_fc|intermediate|lin1)$")),
     ("down", re.compile(r"^(w2|down|down_proj|ffn_down|fc2|lin2)$")),
 )
-_LOW_RANK = re.compile(r"(?P<stem>.+?)[._]lora_(?P<half>A|B|down|up)(\..+)?", re.DOTALL)
+CHANGE = "LORA"
+"""How the words of packings begin that hold a low-rank change of a matrix and not the matrix."""
 MOST_MULTIPLE = 4
 """Widths of up to this many times the input (fused projections, expansions) belong to the body, not to a head."""
 MOST_CHANNELS = 4
@@ -45,10 +46,12 @@ def body(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The weight tensors of a network's body in canonical order: head, vocabulary and position tables left out.
 
     A weight has at least two dimensions above 1 and a float dtype. Those with the same shape follow the numbers in their
-    names (blocks), then their role in the block, then their names.
+    names (blocks), then their role in the block, then their names. The body of an adapter is the matrices that it changes.
     """
     floats = [t for t in tensors if t.dtype in FLOATS]
     weights = [t for t in floats if _is_weight(t.shape)]
+    if changed := changed_by_adapter(weights):
+        return changed
     shapes = [_matrix(t.shape) for t in weights]
     outputs = Counter(shape[0] for shape in shapes)
     # A head of one class is no weight, but what feeds it is part of the body.
@@ -69,26 +72,24 @@ def vectors(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 def changed_by_adapter(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The matrices that a low-rank adapter changes, as they stand in its base: names and shapes, no place in any file.
-
-    Each is the product of two of the adapter's own, of the shapes (out, rank) and (rank, in); a kernel lies in the second.
-    """
-    halves: dict[str, dict[str, Shape]] = {"A": {}, "B": {}}
-    for tensor in tensors:
-        match = _LOW_RANK.fullmatch(tensor.name)
-        if match and len(tensor.shape) >= 2 and tensor.dtype in FLOATS:
-            halves["A" if match["half"] in {"A", "down"} else "B"][match["stem"]] = tensor.shape
-    pairs = ((stem, out, halves["A"][stem]) for stem, out in halves["B"].items() if stem in halves["A"])
-    changed = (Tensor(stem, "F32", (out[0], *into[1:]), "", 0, 0) for stem, out, into in pairs if out[1] == into[0])
+    """The matrices that a low-rank adapter changes, in canonical order and in the shapes of its base; none in a whole model."""
+    changed = (t for t in tensors if t.packing is not None and is_change(t.packing.word))
     return tuple(sorted((t for t in changed if _is_weight(t.shape)), key=_order))
 
 
-def architecture_key(weights: Sequence[Tensor]) -> str:
+def is_change(word: str) -> bool:
+    """Whether a packing of that word holds changes of a matrix."""
+    return word.startswith(CHANGE)
+
+
+def architecture_key(weights: Sequence[Tensor], *, changes: bool = False) -> str:
     """A hash of the shapes of a body's weight tensors, whatever their names and order: 16 hexadecimal digits.
 
-    Two models with one key can be compared tensor by tensor. Whether they are related is another question.
+    Two models with one key can be compared tensor by tensor. Whether they are related is another question. ``changes`` says
+    that only changes of such tensors are held, as the packings of an adapter's do: its key is never that of its base.
     """
-    return _key(t.shape for t in weights)
+    shapes: list[Shape] = [t.shape for t in weights]
+    return _key([*shapes, ()] if changes or changed_by_adapter(weights) else shapes)
 
 
 def block_keys(weights: Sequence[Tensor]) -> tuple[Block, ...]:

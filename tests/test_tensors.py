@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub_lineage.read.packed import unpacked
 from hub_lineage.tensors import architecture_key, block_keys, body, changed_by_adapter, vectors
 from hub_lineage.types import Block, Tensor
+from tests.simulated import Memory
 from tests.strategies import OFTEN, names
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -310,10 +312,15 @@ def test_vectors_are_gains_and_biases_of_the_body() -> None:
     ],
 )
 def test_an_adapter_tells_the_shapes_that_it_changes(down: str, up: str) -> None:
-    shapes = {down: (8, 300), up: (400, 8), "x.lora_A.weight": (8, 300), "y.lora_A.weight": (8, 30), "y.lora_B.weight": (30, 4)}
-    assert [(t.name, t.shape) for t in changed_by_adapter(tensors(shapes))] == [("q", (400, 300))]
-    convolved = {"c.lora_A.weight": (8, 30, 3, 3), "c.lora_B.weight": (40, 8, 1, 1)}
-    assert [t.shape for t in changed_by_adapter(tensors(convolved))] == [(40, 30, 3, 3)]
+    shapes: dict[str, tuple[int, ...]] = {down: (8, 300), up: (400, 8)}
+    shapes |= {"x.lora_A.weight": (8, 300), "y.lora_A.weight": (8, 30), "y.lora_B.weight": (30, 4)}
+    assert [(t.name, t.shape) for t in changed(shapes)] == [("q.weight", (400, 300))]
+    convolved: dict[str, tuple[int, ...]] = {"c.lora_A.weight": (8, 30, 3, 3), "c.lora_B.weight": (40, 8, 1, 1)}
+    assert [t.shape for t in changed(convolved)] == [(40, 30, 3, 3)]
+
+
+def changed(shapes: dict[str, tuple[int, ...]]) -> tuple[Tensor, ...]:
+    return changed_by_adapter(unpacked(tensors(shapes), Memory({})))
 
 
 @kinds

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hub_lineage.derivation import adapter, low_rank, pruned, quantised
 from hub_lineage.types import Derivation, Model
 
 Way = Callable[[Model, Sequence[Model]], Derivation | None]
 
-WAYS: tuple[Way, ...] = ()
+WAYS: tuple[Way, ...] = (quantised.explain, pruned.explain, low_rank.explain, adapter.explain)
 """The ways, the one that leaves least to chance first."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from hub_lineage.errors import NoWeights
-from hub_lineage.read import safetensors
+from hub_lineage.errors import BadWeights, NoWeights
+from hub_lineage.read import gguf_files, onnx_files, pytorch, safetensors, weights
+from hub_lineage.read.packed import unpacked
 from hub_lineage.read.weights import WeightSet
 from hub_lineage.types import RepoFile, Source, Tensor
 
@@ -31,7 +32,7 @@ class Reader(Protocol):
         ...
 
 
-READERS: tuple[Reader, ...] = (safetensors,)
+READERS: tuple[Reader, ...] = (safetensors, pytorch, gguf_files, onnx_files)
 """The formats, the one that is read with least effort first."""
 
 
@@ -48,30 +49,51 @@ def weight_set(files: Sequence[RepoFile]) -> WeightSet:
 def read_index(source: Source) -> tuple[Tensor, ...]:
     """All tensors of a model, by a few ranged reads a file; no weights are read.
 
+    What lies packed in several tensors is one.
+
     Raises:
         NoWeights: there are weights in no format that is read.
         BadWeights: a file is truncated, contradicts itself, or names a tensor twice.
     """
     reader, chosen = _chosen(source.files)
-    return reader.read_index(source, chosen)
+    return unpacked(reader.read_index(source, chosen), source)
 
 
 def _chosen(files: Sequence[RepoFile]) -> tuple[Reader, WeightSet]:
+    best: tuple[Reader, WeightSet] | None = None
     for reader in READERS:
-        chosen = reader.weight_set(files)
-        if chosen is not None:
-            return reader, chosen
-    raise NoWeights("No weights that can be read were found.", _what_there_is(files))
+        try:
+            chosen = reader.weight_set(files)
+        except BadWeights:
+            if best is None:
+                raise
+            continue  # an incomplete set beside a whole one
+        if chosen is not None and (best is None or weights.is_before(chosen, best[1], files)):
+            best = reader, chosen
+    if best is None:
+        raise NoWeights("No weights that can be read were found.", _what_there_is(files))
+    return best
 
 
-_DECLINED = frozenset({"bin", "pt", "pth", "ckpt", "gguf", "onnx", "h5", "msgpack", "tflite", "pb", "npz", "keras"})
+_DECLINED = {
+    "h5": "TensorFlow or Keras",
+    "keras": "Keras",
+    "pb": "TensorFlow",
+    "tflite": "TensorFlow Lite",
+    "msgpack": "Flax",
+    "npz": "NumPy",
+    "mlmodel": "Core ML",
+    "pdparams": "Paddle",
+}
+"""What weights are that are not read, by the endings of their files."""
 
 
 def _what_there_is(files: Sequence[RepoFile]) -> str:
     """What a repository holds instead, and what to do."""
-    others = sorted({ending for file in files if (ending := file.path.rpartition(".")[2]) in _DECLINED})
+    endings = {file.path.rpartition(".")[2] for file in files}
+    others = sorted({f"{_DECLINED[ending]} (.{ending})" for ending in endings if ending in _DECLINED})
     if not files:
         return "It is empty."
     if others:
-        return f"It holds weights in other formats ({', '.join(others)}), which are not read yet; look for a safetensors version."
+        return f"It holds weights in other formats, {', '.join(others)}, which are not read; look for a safetensors version."
     return "It holds no weights in any format; check the ID, or name the folder that has them."

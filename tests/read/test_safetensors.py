@@ -221,7 +221,8 @@ def test_a_count_of_shards_that_lies_takes_no_time() -> None:
     ("files", "hint"),
     [
         ({}, "empty"),
-        ({"pytorch_model.bin": 10**9}, "bin"),
+        ({"tf_model.h5": 10**9}, "h5"),
+        ({"training_args.bin": 5000, "optimizer.pt": 10**9}, "no weights in any format"),
         ({"README.md": 10}, "no weights in any format"),
         ({"model.safetensors.index.json": 10}, "no weights in any format"),
     ],

@@ -1,0 +1,1 @@
+"""How well derivatives are recognised: quantised copies, adapters, merges, hybrids, stacks, disguises; on models made here."""
