@@ -77,7 +77,7 @@ $(VENV)/.pip:
 
 $(VENV)/.app: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "Installing hub-lineage with its app into $(VENV) ..."
-	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[app]'
+	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[app,formats]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.app

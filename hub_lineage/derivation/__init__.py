@@ -11,9 +11,12 @@ Way = Callable[[Model, Sequence[Model]], Derivation | None]
 
 WAYS: tuple[Way, ...] = (quantised.explain, pruned.explain, low_rank.explain, adapter.explain)
 """The ways, the one that leaves least to chance first."""
+LEAST = 0.9
+"""Odds from which a way is taken for the answer; less sure ones leave it to the judge."""
 
 
 def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
     """The first way in which the weights show the child to be made out of some of the models; None where they show none."""
     others = [model for model in models if (model.id, model.revision) != (child.id, child.revision)]
-    return next((found for way in WAYS if (found := way(child, others)) is not None), None)
+    found = (way(child, others) for way in WAYS)
+    return next((made for made in found if made is not None and made.probability >= LEAST), None)
