@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test browser zoo zoo-grown more-zoos fit bench-judgement bench-zoo bench-wild bench-sampling bench-hub demo-models zoo-data smoke-hub
+.PHONY: demo test browser zoo zoo-grown more-zoos fit bench-judgement bench-derivatives bench-zoo bench-wild bench-sampling bench-hub demo-models zoo-data smoke-hub
 
 demo: $(VENV)/.app  ## A Hub on loopback, a crawl, a trace, then the app on port 7860
 	$(BIN)/hub-lineage demo
@@ -36,6 +36,9 @@ bench-zoo: zoo  ## What ships, on the zoo's test split; benchmarks/results/zoo.j
 
 bench-wild: $(VENV)/.test  ## Published networks with documented parents, from the folder WILD
 	$(BIN)/python -m benchmarks.bench_wild --data $(WILD)
+
+bench-derivatives: $(VENV)/.test  ## Quantised copies and adapters told from what they were made of; derivatives.json
+	$(BIN)/python -m benchmarks.bench_derivatives
 
 bench-sampling: zoo  ## How many values a fingerprint needs: validation split
 	$(BIN)/python -m benchmarks.bench_sampling --zoo $(ZOO)
