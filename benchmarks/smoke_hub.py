@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hub_lineage.errors import AccessDenied, LineageError, NetworkError, NotFound, NoWeights, RateLimited
+from hub_lineage.errors import AccessDenied, LineageError, NetworkError, NotFound, RateLimited
 from hub_lineage.hub import Hub, parse_reference
 from hub_lineage.trace import trace
 from hub_lineage.types import Cost
@@ -60,12 +60,18 @@ CASES: Final = (
         parents=("distilbert/distilbert-base-uncased",),
     ),
     Case("a mergekit merge", "mlabonne/NeuralPipe-7B-slerp", _PIPE, ("merge", "parent", "one_of", "family"), _PIPE),
-    Case("a GGUF", "bartowski/SmolLM2-135M-Instruct-GGUF", (f"{_SMOL}-Instruct",), error=NoWeights),
-    Case("a LoRA, pickled", "tloen/alpaca-lora-7b", (_SMOL,), error=NoWeights),
+    Case(
+        "a GGUF",
+        "bartowski/SmolLM2-135M-Instruct-GGUF",
+        (f"{_SMOL}-Instruct",),
+        ("parent", "one_of", "family"),
+        (f"{_SMOL}-Instruct",),
+    ),
+    Case("a LoRA, pickled", "tloen/alpaca-lora-7b", (_SMOL,), NO_PARENT),
     Case("a gated model", "meta-llama/Llama-3.2-1B-Instruct", ("meta-llama/Llama-3.2-1B",), error=AccessDenied),
     Case("no such model", "HuggingFaceTB/no-such-model", (_SMOL,), error=NotFound),
 )
-"""All that is known; where a format isn't read yet, the known answer is the error in words."""
+"""All that is known."""
 
 
 @dataclass(frozen=True, slots=True)

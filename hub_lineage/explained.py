@@ -18,13 +18,13 @@ def verdict(before: Verdict, derivation: Derivation) -> Verdict:
     settle = None if derivation.probability >= _SURE else before.settle
     probability = round(derivation.probability, 9)
     none = round(1.0 - probability, 9)
-    return Verdict("merge" if several else "parent", probability, none, derivation.summary, settle, derivation.parents)
+    said = derivation.summary if derivation.summary[0].isupper() else f"By its weights, {derivation.summary}"
+    parents = tuple(replace(parent, probability=probability) for parent in derivation.parents)
+    return Verdict("merge" if several else "parent", probability, none, said, settle, parents)
 
 
-def candidates(
-    listed: Sequence[Candidate], before: Verdict, derivation: Derivation, models: Sequence[Model], top: int
-) -> tuple[Candidate, ...]:
-    """The candidates with the parents of a derivation first; what odds it leaves are shared among the others as before.
+def candidates(listed: Sequence[Candidate], derivation: Derivation, models: Sequence[Model], top: int) -> tuple[Candidate, ...]:
+    """The candidates with the parents of a derivation first; what odds it leaves are none's, and no other's.
 
     ``models`` are those that the child was compared with: a parent may be one that wasn't listed.
     """
@@ -33,9 +33,7 @@ def candidates(
     known = {(model.id, model.revision): model for model in models}
     first = [_parent(parent, rows.get(key), derivation) for key, parent in named.items() if key in rows or key in known]
     others = [row for row in listed if (row.id, row.revision) not in named]
-    left = before.none_probability + sum(row.probability for row in others)
-    share = (1.0 - derivation.probability) / left if left > 0 else 0.0
-    rest = [_other(row, round(row.probability * share, 9)) for row in others]
+    rest = [_other(row) for row in others]
     return tuple(replace(row, rank=rank) for rank, row in enumerate([*first, *rest][:top], 1))
 
 
@@ -45,8 +43,8 @@ def _parent(parent: Parent, row: Candidate | None, derivation: Derivation) -> Ca
     told = [_told(parent.id, layer.tensor, dict(layer.origins), layer.unexplained) for layer in derivation.layers]
     return replace(
         found,
-        probability=round(parent.probability, 9),
-        family_probability=max(found.family_probability, round(parent.probability, 4)),
+        probability=round(derivation.probability, 9),
+        family_probability=max(found.family_probability, round(derivation.probability, 4)),
         relation=parent.relation,
         kinship="parent",
         evidence=(evidence, *found.evidence),
@@ -58,10 +56,10 @@ def _told(parent: str, tensor: str, origins: dict[str, float], unexplained: floa
     return {"tensor": tensor, "coefficient": round(origins.get(parent, 0.0), 4), "unexplained": round(unexplained, 6)}
 
 
-def _other(row: Candidate, probability: float) -> Candidate:
+def _other(row: Candidate) -> Candidate:
     """A candidate that isn't what the child was made of, though odds may have said so: then it is kin of some other kind."""
     taken = row.kinship == "parent"
-    return replace(row, probability=probability, relation=None, kinship="sibling" if taken else row.kinship)
+    return replace(row, probability=0.0, relation=None, kinship="sibling" if taken else row.kinship)
 
 
 def graph(found: Graph, child: str, derivation: Derivation, nodes: Sequence[Node]) -> Graph:

@@ -114,7 +114,7 @@ def _answer(gathered: Gathered, judged: _Judged, *, top: int, generations: int) 
     known = found.known
     made = derivation.explain(models[0], known)
     if made is not None:  # how it was made, to within rounding, is surer than any odds
-        listed = explained.candidates(listed, answer, made, known, top)
+        listed = explained.candidates(listed, made, known, top)
         drawn = explained.graph(drawn, subject.id, made, report.nodes(known))
         answer = explained.verdict(answer, made)
         agreement = declarations.agreement(models[0].declared, answer, {model.id for model in known})

@@ -142,4 +142,5 @@ def encode(weights: Floats, word: str) -> Bytes:
     """A matrix as a GGUF file stores it, row by row: shape [..., bytes of a row]."""
     values, encoder = ENCODERS[word]
     blocks: Bytes = encoder(np.ascontiguousarray(weights, dtype=np.float32).reshape(-1, values))
-    return blocks.reshape(*weights.shape[:-1], -1)
+    rows: Bytes = blocks.reshape(*weights.shape[:-1], -1)
+    return rows

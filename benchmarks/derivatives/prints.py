@@ -18,6 +18,8 @@ from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.hub.local import LocalSource
 from hub_lineage.types import Declaration, Fingerprint, Model, Reference
 
+_BLOCK = 32
+
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -38,9 +40,9 @@ def weights(made: Made) -> Weights:
 
 
 def matrices(made: Made) -> tuple[str, ...]:
-    """The names of those that quantised formats round: the matrices of blocks, without head and vocabulary."""
+    """The names of those that quantised formats round: the weights of the body, kernels as long rows, in whole blocks of 32."""
     body = {sample.label for sample in fingerprint(made).samples}
-    return tuple(name for name, value in tensors(made).items() if value.dim() == 2 and name in body)
+    return tuple(name for name, value in tensors(made).items() if name in body and value[0].numel() % _BLOCK in {0, 16})
 
 
 def child(

@@ -31,7 +31,8 @@ def rows(roots: tuple[str, ...] = ()) -> list[Figure]:
     chosen = [one for one in everyone if one.parent is None and one.id in (roots or {made.id for made in everyone})]
     right: dict[str, list[bool]] = {}
     unpacked: dict[str, list[bool]] = {}
-    false: list[bool] = []
+    false: list[str] = []
+    asked = 0
     for made in (one for root in chosen for one in models.family(root.id) if one.id.removeprefix(root.id) in SOURCES):
         known = [prints.model(one) for one in everyone if one.net == made.net]
         for format_, held in copies(made):
@@ -39,14 +40,15 @@ def rows(roots: tuple[str, ...] = ()) -> list[Figure]:
             child = prints.child(f"{made.id} {format_}", held, packed=prints.matrices(made), word=word)
             right.setdefault(format_, []).append(_is_right(child, known, made, word))
             others = [one for one in known if one.id != made.id]
-            false.append(quantised.explain(child, others) is not None)
+            asked += 1
+            false += [child.id] if quantised.explain(child, others) is not None else []
             for dtype in ("F16", "BF16"):
                 if format_ in UNPACKED:
                     plain = prints.child(f"{made.id} {format_} {dtype}", held, dtype=dtype)
                     unpacked.setdefault(f"unpacked {format_} {dtype}", []).append(_is_right(plain, known, made))
     everything = [one for found in right.values() for one in found]
     by_format = {format_: float(np.mean(found)) for format_, found in (right | unpacked).items()}
-    note = f"{len(everything)} copies; claimed where the source isn't known: {sum(false)} of {len(false)}"
+    note = f"{len(everything)} copies; claimed where the source isn't known: {len(false)} of {asked} ({', '.join(false)})"
     return [Figure("quant.source_first", float(np.mean(everything)), "share", ">= .98", by_format, note)]
 
 
@@ -55,19 +57,19 @@ def copies(made: Made) -> Iterator[tuple[str, Weights]]:
     whole, chosen = prints.weights(made), prints.matrices(made)
     for format_, rounded in rounding.ROUNDINGS.items():
         if not format_.endswith("_K") or all(whole[name].size % _SUPER == 0 for name in chosen):
-            yield format_, {name: rounded(value) if name in chosen else value for name, value in whole.items()}
+            held = {name: rounded(whole[name].reshape(len(whole[name]), -1)).reshape(whole[name].shape) for name in chosen}
+            yield format_, whole | held
     fed = inputs(made)
-    yield (
-        "GPTQ-4",
-        {name: rounding.gptq(value, fed[name]) if name in chosen and name in fed else value for name, value in whole.items()},
-    )
+    if all(name in fed for name in chosen):  # no kernels, which this format leaves as they are
+        yield "GPTQ-4", whole | {name: rounding.gptq(whole[name], fed[name]) for name in chosen}
 
 
 def inputs(made: Made) -> dict[str, NDArray[np.float32]]:
-    """What each linear layer is fed on random inputs, by the name of its weight, shapes [N, in]."""
+    """What each linear layer is fed on random inputs, by the name that its weight is stored under, shapes [N, in]."""
     import torch  # noqa: PLC0415 - seconds of import
 
     net = models.load(made)
+    stored = {value.tobytes(): name for name, value in prints.weights(made).items()}  # names in memory may be others
     seen: dict[str, NDArray[np.float32]] = {}
 
     def watch(name: str) -> Any:
@@ -76,9 +78,9 @@ def inputs(made: Made) -> dict[str, NDArray[np.float32]]:
 
         return hook
 
-    for name, part in net.named_modules():
+    for part in net.modules():
         if type(part).__name__ == "Linear":
-            part.register_forward_pre_hook(watch(f"{name}.weight"))
+            part.register_forward_pre_hook(watch(stored[part.weight.detach().numpy().tobytes()]))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         if made.kind == "language":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hub_lineage.derivation import adapter, low_rank, pruned, quantised
+from hub_lineage.fingerprint import is_broken
 from hub_lineage.types import Derivation, Model
 
 Way = Callable[[Model, Sequence[Model]], Derivation | None]
@@ -17,6 +18,8 @@ LEAST = 0.9
 
 def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
     """The first way in which the weights show the child to be made out of some of the models; None where they show none."""
+    if is_broken(child.fingerprint):
+        return None  # what is no number counts as zero, which is no trace of pruning
     others = [model for model in models if (model.id, model.revision) != (child.id, child.revision)]
     found = (way(child, others) for way in WAYS)
     return next((made for made in found if made is not None and made.probability >= LEAST), None)

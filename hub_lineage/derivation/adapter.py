@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hub_lineage.derivation import column_space
 from hub_lineage.derivation.matched import places_of
 from hub_lineage.fingerprint import values
 from hub_lineage.types import Agreement, Derivation, Fingerprint, Model, Null, Parent, Sample
@@ -53,7 +54,8 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
         if pair.base.id not in {best.base.id, best.made.id} and pair.made.id not in {best.base.id, best.made.id}
     ]
     null = _null(child, others)
-    if best.cosine < max(_EXPLAINED, null.mean + _CHANCE * null.sd):
+    # By Fisher's transformation, as what the adapter and fine-tunes learn in common bounds no cosine near 1.
+    if best.cosine < _EXPLAINED or math.atanh(min(best.cosine, 1 - 1e-9)) < math.atanh(null.mean) + _CHANCE * null.sd:
         return None
     probability = _probability(best, pairs)
     if probability < _LEAST:
@@ -66,8 +68,8 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
 def declared(child: Model, models: Sequence[Model]) -> tuple[Agreement, str]:
     """Whether the weights bear out the base that an adapter declares, with a sentence.
 
-    Known models in whose place the adapter doesn't fit contradict it, as does a pair that shows another base. Fitting
-    alone confirms nothing.
+    A declared model that the adapter doesn't fit contradicts it, as does a pair that shows another base, or another family
+    on whose strongest outputs the adapter leans. Fitting alone confirms nothing.
     """
     said = next((one.id for one in child.declared if one.relation in {None, "adapter"}), None)
     if said is None:
@@ -84,10 +86,40 @@ def declared(child: Model, models: Sequence[Model]) -> tuple[Agreement, str]:
         return "unverifiable", f"{said} is not among the known models."
     if not fits(child.fingerprint, known.fingerprint):
         return "contradicted", f"{child.id} changes matrices of shapes that {said} does not have."
+    return _by_family(child, known, models)
+
+
+def _by_family(child: Model, said: Model, models: Sequence[Model]) -> tuple[Agreement, str]:
+    """What is left to say without a merge: in whose family an adapter was trained, which confirms no member of it."""
+    leans = {model.id: lean for model in models if (lean := leaning(child.fingerprint, model.fingerprint)) is not None}
+    if said.id not in leans:
+        return "unverifiable", f"{child.id} fits {said.id} by its shapes, and no more shows: an adapter does not hold its base."
+    stated, strongest = leans[said.id], max(leans, key=lambda name: (leans[name], name))
+    if stated < column_space.UNRELATED and leans[strongest] >= column_space.RELATED:
+        return "contradicted", (
+            f"{child.id} declares {said.id}, but what it adds lies along the strongest outputs of {strongest} and its family "
+            f"({leans[strongest]:.0f} standard deviations above chance), not of {said.id} ({stated:.0f})."
+        )
+    shown = "by the outputs that it changes" if stated >= column_space.RELATED else "by its shapes"
     return (
         "unverifiable",
-        f"{child.id} fits {said} by its shapes, and no known model shows more: an adapter does not hold its base.",
+        f"{child.id} fits {said.id} or a relative {shown}, and no known merge shows which: an adapter does not hold its base.",
     )
+
+
+def leaning(adapter: Fingerprint, model: Fingerprint) -> float | None:
+    """How far an adapter leans on a model's strongest outputs, in standard deviations above chance; None if none can tell."""
+    changes = _changes(adapter)
+    pairs = []
+    for sample, partner in zip(changes, _partners(changes, model), strict=True):
+        places, columns = places_of(sample, len(values(sample))), math.prod(sample.shape[1:])
+        order = np.argsort(places)
+        adds, own = values(sample).astype(np.float64)[order], _values_at(sample, partner)[order]
+        _, first, count = np.unique(places[order] // columns, return_index=True, return_counts=True)
+        rows = first[count == columns][:, None] + np.arange(columns)
+        rows = rows[np.isfinite(own[rows]).all(axis=1)]
+        pairs.append((adds[rows], own[rows]))
+    return column_space.shared(pairs, rank(adapter))
 
 
 def fits(adapter: Fingerprint, base: Fingerprint) -> bool:

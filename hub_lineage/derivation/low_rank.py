@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hub_lineage.derivation.matched import Match, matched
+from hub_lineage.derivation.matched import Match, is_rounded, matched
 from hub_lineage.read.dtypes import FORMATS
 from hub_lineage.types import Derivation, Layer, Model, Null, Parent
 
@@ -77,7 +77,7 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
 
     Of several, the one from which the ranks are least: from another merge of the same base they add up.
     """
-    if any(sample.packed for sample in child.fingerprint.samples):
+    if any(is_rounded(sample.packed) or sample.packed.startswith("LORA-") for sample in child.fingerprint.samples):
         return None
     found = [added for model in models if model.id != child.id and (added := _added(child, model)) is not None]
     thin = [one for one in found if _is_low_rank(one)]
@@ -91,7 +91,7 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
 
 
 def _added(child: Model, model: Model) -> _Added | None:
-    matches = [match for match in matched(child.fingerprint, model.fingerprint) if not match.packed]
+    matches = [match for match in matched(child.fingerprint, model.fingerprint) if not is_rounded(match.packed)]
     moved = [match for match in matches if not match.same.all()]
     if not moved:
         return None

@@ -16,6 +16,7 @@ from hub_lineage.read import dtypes
 from hub_lineage.types import Fingerprint, Floats, Sample
 
 Places = NDArray[np.int64]
+_LOSSLESS = frozenset({"", "transposed", "strided", "varint", "rotary"})
 _FEWEST = 16  # values that a tensor must have in common to be compared
 
 
@@ -51,6 +52,11 @@ class Match:
     def columns(self) -> int:
         """Values in a row of the tensor, seen as a matrix."""
         return math.prod(self.shape[1:])
+
+
+def is_rounded(word: str) -> bool:
+    """Whether the packing of that word rounds weights, rather than laying them out in another way or adding to them."""
+    return word not in _LOSSLESS and not word.startswith("LORA-")
 
 
 def places_of(sample: Sample, count: int) -> Places:

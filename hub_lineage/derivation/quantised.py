@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.derivation.grid import Matrix, blocked, cells, distinct, steps
-from hub_lineage.derivation.matched import Match, matched, places_of, turned
+from hub_lineage.derivation.matched import Match, is_rounded, matched, places_of, turned
 from hub_lineage.fingerprint import values
 from hub_lineage.read.dtypes import FORMATS
 from hub_lineage.types import Derivation, Fingerprint, Model, Null, Parent, Sample
@@ -26,16 +26,18 @@ LEAST_PROBABILITY = 0.5
 """Below this no single source is named."""
 _SIXTEEN = frozenset({"Q2_K", "Q3_K", "Q6_K", "Q3_K_S", "NVFP4", "IQ2_XS", "IQ2_S"})
 _UNEVEN = ("NF4", "FP4", "FP8", "IQ", "MXFP4", "NVFP4", "F8")
-_COMPENSATED = ("GPTQ", "AWQ")
-_LOSSLESS = ("LORA", "transposed", "rotary")
+_COMPENSATED = ("GPTQ",)
+_COARSE = ("Q2", "Q3", "IQ2", "IQ3", "2-bit", "3-bit")
+_LOOSE = ("Q8", "INT8", "NF4", "FP4")
 _BLOCK = 32
 _SHORT, _LONG = 8, 128
 _FEW = 0.8  # different values a value in a block, below which they lie on few levels; plain ones give .9 and more
 _FITTED = 0.5  # of a sample's blocks that lie on even levels
 _EDGE = 1.02  # half steps that a rounded value may lie off, arithmetic in low precision included
-_INSIDE = 0.995  # of the values lie within their cells where they were rounded to the nearest level
+_INSIDE = 0.999  # of the values lie within their cells where they were rounded to the nearest level
+_INSIDE_FINE = 0.995  # likewise, where scales are rounded too: of eight bits, and of blocks nested by bitsandbytes
 _INSIDE_BLURRED = 0.98  # likewise, of copies that were unpacked and stored with few digits
-_MEAN_SQUARE = 4.0  # times that of plain rounding, which making up for errors may leave
+_MEAN_SQUARE = 3.0  # times that of plain rounding, which making up for errors may leave
 _KIN = 0.5  # a correlation that no unrelated model reaches
 _SURE = 0.999
 _TURNS = (1, 5, 11, 17)
@@ -118,7 +120,7 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
 def _word(sample: Sample) -> tuple[str, int]:
     """What a sample was rounded to, and over how many neighbours its levels are shared; an empty word for plain values."""
     columns = math.prod(sample.shape[1:])
-    if sample.packed and not sample.packed.startswith(_LOSSLESS):
+    if is_rounded(sample.packed):
         return sample.packed, _block(sample.packed, columns)
     if sample.dtype.startswith("F8"):
         return "FP8", _block("FP8", columns)
@@ -127,7 +129,7 @@ def _word(sample: Sample) -> tuple[str, int]:
 
 def _block(word: str, columns: int) -> int:
     """Neighbouring values that surely share their levels: no block spans two rows unless rows are odd."""
-    if word.startswith("INT8") or (word.startswith("FP8") and columns <= _LONG):
+    if word.startswith("FP8") and columns <= _LONG:
         return columns
     size = _LONG if word.startswith("FP8") else 64 if word.startswith(("NF4", "FP4")) else 16 if word in _SIXTEEN else _BLOCK
     shared = math.gcd(size, columns)
@@ -249,7 +251,9 @@ def _explained(one: _Rounding, word: str) -> bool:
     """Whether rounding alone explains what is left: hardly a value beyond its cell, or not much more than rounding leaves."""
     if word.startswith(_COMPENSATED):
         return one.mean_square <= _MEAN_SQUARE
-    return one.inside >= (_INSIDE_BLURRED if word.endswith("-bit") else _INSIDE)
+    if word.endswith("-bit"):
+        return one.inside >= _INSIDE_BLURRED
+    return one.inside >= (_INSIDE_FINE if word.startswith(_LOOSE) else _INSIDE)
 
 
 def _null(found: _Cells, child: Model, best: _Rounding, unrelated: Sequence[_Rounding]) -> Null:
@@ -270,5 +274,12 @@ def _summary(child: Model, best: _Rounding, word: str, null: Null) -> str:
     dtype = best.model.fingerprint.dtype
     return (
         f"{child.id} holds the weights of {best.model.id} rounded from {dtype} to {word}: {best.inside:.2%} of the values are at "
-        f"the nearest level of their block, where unrelated weights give {null.mean:.0%}."
+        f"the nearest level of their block, where unrelated weights give {null.mean:.0%}.{_caution(word)}"
     )
+
+
+def _caution(word: str) -> str:
+    """What such rounding hides."""
+    if word.startswith((*_COMPENSATED, *_COARSE)):
+        return " A fine-tune of it that nobody here knows would look the same where it differs by less than this rounding does."
+    return ""

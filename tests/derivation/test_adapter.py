@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hub_lineage.derivation import adapter
+from hub_lineage.derivation import adapter, column_space
 from hub_lineage.types import Model
 from tests.derivation.trained import Weights, family, model, models, network, tune, weights
 
@@ -99,3 +99,24 @@ def test_names_that_wrappers_changed_are_understood() -> None:
     found = adapter.explain(model("adapter", adds, packed="LORA-8"), [*models(), inside("far", 8)])
     assert found is not None
     assert found.parents[0].id == "far"
+
+
+def test_a_declared_stranger_is_contradicted_by_the_outputs_that_are_changed() -> None:
+    agreement, why = adapter.declared(apart("root", 8, "stranger"), models())
+    assert agreement == "contradicted"
+    assert "strongest outputs" in why
+    for rank in (2, 8, 32):
+        kin, stranger = (adapter.leaning(apart("root", rank).fingerprint, models()[i].fingerprint) for i in (0, -1))
+        assert kin is not None
+        assert stranger is not None
+        assert kin > column_space.RELATED
+        assert stranger < column_space.UNRELATED
+
+
+def test_random_subspaces_share_nothing() -> None:
+    random = np.random.default_rng(0)
+    found = [column_space.shared([(random.standard_normal((48, 40)), random.standard_normal((48, 40)))], 8) for _ in range(200)]
+    scores = np.array(found, dtype=np.float64)
+    assert abs(scores.mean()) < 0.25
+    assert 0.8 < scores.std() < 1.2
+    assert column_space.shared([(np.zeros((48, 40)), np.ones((48, 40)))], 8) is None

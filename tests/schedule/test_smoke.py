@@ -24,12 +24,12 @@ def known(server: LoopbackHub) -> list[Case]:
     """Cases of which the answers are known on the loopback Hub."""
     child = case().folder.replace("__", "/")
     server.add_repo("bad/gated", files={"model.safetensors": b"x"}, gated="manual")
-    server.add_repo("bad/gguf", files={"model.gguf": b"GGUF"})
+    server.add_repo("bad/keras", files={"model.h5": b"HDF"})
     return [
         Case("a parent", child, case().among, parents=(case().parent,)),
         Case("no parent", child, ("plain/outfits-mlp",), NO_PARENT),
         Case("gated", "bad/gated", (child,), error=AccessDenied),
-        Case("GGUF", "bad/gguf", (child,), error=NoWeights),
+        Case("Keras", "bad/keras", (child,), error=NoWeights),
         Case("nothing", "bad/nothing", (child,), error=NotFound),
     ]
 
