@@ -141,8 +141,9 @@ def gather(fingerprints: Sequence[Fingerprint]) -> Family:
     orders = [list(range(len(rows[0]))), *(_order(rows[0], row, partial) for row in rows[1:])]
     shared = [t for t in range(len(rows[0])) if all(order[t] != _NOBODY for order in orders)]
     kept = [t for t in shared if t < weights]
-    if not kept:  # nothing is clear at all: the order that names give is as good as any
-        kept, orders = list(range(weights)), [list(range(weights)) + order[weights:] for order in orders]
+    if not kept:  # nothing is clear at all: what names and places say is as good as any
+        orders = [_named(first, f) + order[weights:] for f, order in zip(fingerprints, orders, strict=True)]
+        kept = [t for t in range(weights) if all(order[t] != _NOBODY for order in orders)]
 
     def stacked(places: Iterable[int]) -> tuple[Floats, ...]:
         return tuple(np.stack([row[order[t]][1] for row, order in zip(rows, orders, strict=True)]) for t in places)
@@ -217,6 +218,15 @@ def _order(reference: Rows, row: Rows, partial: Collection[Shape]) -> list[int]:
         for one, other in group.pairs(names_lie):
             order[group.mine[one]] = group.theirs[other]
     return order
+
+
+def _named(reference: Fingerprint, other: Fingerprint) -> list[int]:
+    """For each sample of the reference the one in its place or, where other tensors were sampled, the one of its name, if any."""
+    mine, theirs = ([(sample.shape, len(values(sample))) for sample in one.samples] for one in (reference, other))
+    if mine == theirs:
+        return list(range(len(mine)))
+    named = {(sample.label, kind): place for place, (sample, kind) in enumerate(zip(other.samples, theirs, strict=True))}
+    return [named.get((sample.label, kind), _NOBODY) for sample, kind in zip(reference.samples, mine, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from hub_lineage.version import __version__
 COMMANDS: Final = {
     "trace": "Rank the parents of a model and draw its ancestry.",
     "family": "Draw the whole family of a model.",
+    "layers": "Show which tensors of a model came from which other.",
     "phylogeny": "Draw who comes from whom among some models.",
     "crawl": "Add models from the Hub to the registry.",
     "card": "Put a model's parents on its card, by a pull request.",
