@@ -83,7 +83,7 @@ def chance(pairs: Sequence[tuple[Held, Held]]) -> Null:
         turned = [_pair(np.roll(mine, kernel * int(step)), theirs) for step in steps]
         left.append(min((pair.left for pair in turned if pair), default=2.0))
     sd = float(np.std(left, ddof=1)) if len(left) > 1 else 1.0
-    return Null(float(np.mean(left or [2.0])), max(sd, 1e-6), len(left) * TURNS, "the child's channels turned round")
+    return Null(float(np.mean(left or [2.0])), max(sd, 1e-6), len(left) * TURNS, "turned channels of the child")
 
 
 def cost(left: float) -> float:
