@@ -147,6 +147,8 @@ def is_true(found: Trace, rows: Mapping[str, Candidate]) -> None:
         assert verdict.parents[0].id in said
         assert verdict.parents[0].probability >= 0.5
         assert ("Probably" in said) == (verdict.settle is not None)
+    elif verdict.kind == "merge":
+        assert len(verdict.parents) > 1
     else:
         assert verdict.settle
     if verdict.kind in {"unknown", "independent"}:
