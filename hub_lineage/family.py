@@ -22,6 +22,7 @@ MOST_SITES = 16_384
 _SURE = 0.3  # a correlation that no unrelated pair of long tensors reaches by chance, even the best of dozens
 _CHANCE = 5.5  # standard deviations that the best of a quarter of a million unrelated pairs stays below
 _EQUAL = np.float32(1 - 1e-6)
+_EXACT = 12  # decimals of a figure that arithmetic leaves alone
 _NOBODY = -1
 _LOUD = 0.3  # of a tensor's mean variance, added to each coordinate's: few models tell little of it
 
@@ -182,7 +183,7 @@ def clear_pairs(likeness: Floats, length: int) -> list[tuple[int, int]]:
 
 def ranks(figures: Matrix) -> Matrix:
     """Places along the last axis, 0 for the least; equal figures share a place, so that the order of models tells nothing."""
-    rows = figures.reshape(-1, figures.shape[-1])
+    rows = figures.reshape(-1, figures.shape[-1]).round(_EXACT)  # equal ones may differ by how a library adds up
     places = np.stack([np.searchsorted(np.sort(row), row) for row in rows])
     return places.reshape(figures.shape).astype(np.float64)
 
