@@ -79,19 +79,29 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
     """
     if any(is_rounded(sample.packed) or sample.packed.startswith("LORA-") for sample in child.fingerprint.samples):
         return None
-    found = [added for model in models if model.id != child.id and (added := _added(child, model)) is not None]
-    thin = [one for one in found if _is_low_rank(one)]
+    others = [model for model in models if model.id != child.id]
+    perhaps = [model for model in others if not any(map(_is_thick, _moved(child, model)))]
+    thin = [added for model in perhaps if (added := _added(child, model)) is not None and _is_low_rank(added)]
     if not thin:
         return None
+    found = [added for model in others if (added := _added(child, model)) is not None]
     best = min(thin, key=lambda one: (sum(changed.rank for changed in one.changed), one.unexplained, abs(one.lean)))
     probability = _probability(best, thin)
     if probability < 0.5:
         return None
-    return _derivation(child, best, probability, [one for one in found if one is not best])
+    return _derivation(child, best, probability, [one for one in found if one.model is not best.model])
+
+
+def _compared(child: Model, model: Model) -> list[Match]:
+    return [match for match in matched(child.fingerprint, model.fingerprint) if not is_rounded(match.packed)]
+
+
+def _moved(child: Model, model: Model) -> list[Match]:
+    return [match for match in _compared(child, model) if not match.same.all()]
 
 
 def _added(child: Model, model: Model) -> _Added | None:
-    matches = [match for match in matched(child.fingerprint, model.fingerprint) if not is_rounded(match.packed)]
+    matches = _compared(child, model)
     moved = [match for match in matches if not match.same.all()]
     if not moved:
         return None
@@ -118,13 +128,32 @@ def _changed(match: Match) -> _Changed | None:
     child, model = (side.astype(np.float64)[rows] for side in (match.child, match.model))
     away = child - model
     singular = np.linalg.svd(away, compute_uv=False)
-    # That of storing the sum, and of working out what was added in single precision.
-    noise = float((np.square(_ulp(child, match.child_dtype)) + np.square(_ulp(away, "F32"))).mean() / 12)
-    # The largest singular value of a matrix of noise (Davidson and Szarek 2001).
-    edge = _NOISE * math.sqrt(noise) * (math.sqrt(away.shape[0]) + math.sqrt(away.shape[1]))
+    noise, edge = _noise(child, away, match)
     rank = int((singular > edge).sum())
     beyond = float(np.square(singular[rank:]).sum())
     return _Changed(match, rank, (away.shape[0], away.shape[1]), float(np.square(away).sum()), beyond, noise * away.size)
+
+
+def _noise(child: Matrix, away: Matrix, match: Match) -> tuple[float, float]:
+    """The mean square that rounding gives a value of the difference, and the largest singular value that it can give."""
+    # That of storing the sum, and of working out what was added in single precision.
+    noise = float((np.square(_ulp(child, match.child_dtype)) + np.square(_ulp(away, "F32"))).mean() / 12)
+    # The largest singular value of a matrix of noise (Davidson and Szarek 2001).
+    return noise, _NOISE * math.sqrt(noise) * (math.sqrt(away.shape[0]) + math.sqrt(away.shape[1]))
+
+
+def _is_thick(match: Match) -> bool:
+    """Whether a corner of a difference shows that the whole is of no low rank, which costs an eighth of working that out.
+
+    No singular value of a part is above that of the whole in its place.
+    """
+    rows = _rows(match)
+    if rows is None:
+        return False
+    child, model = (side.astype(np.float64)[rows] for side in (match.child, match.model))
+    away = child - model
+    most = int(_THIN * min(away.shape)) + 1
+    return bool(np.linalg.svd(away[:most, :most], compute_uv=False)[-1] > _noise(child, away, match)[1])
 
 
 def _rows(match: Match) -> NDArray[np.int64] | None:
