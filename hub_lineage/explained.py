@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from hub_lineage.derivation import LEAST
 from hub_lineage.graph import descendants
 from hub_lineage.types import Candidate, Derivation, Edge, Evidence, Graph, Model, Node, Parent, Verdict
-
-_SURE = 0.9
 
 
 def verdict(before: Verdict, derivation: Derivation) -> Verdict:
     """The verdict that names the parents of a derivation, in place of the one that the odds of the family gave."""
     several = len(derivation.parents) > 1
-    settle = None if derivation.probability >= _SURE else before.settle
+    settle = None if derivation.probability >= LEAST else before.settle
     probability = round(derivation.probability, 9)
     none = round(1.0 - probability, 9)
     said = derivation.summary if derivation.summary[0].isupper() else f"By its weights, {derivation.summary}"

@@ -171,7 +171,7 @@ def clear_pairs(likeness: Floats, length: int) -> list[tuple[int, int]]:
 
     ``length`` is the number of values in a tensor; of short ones more likeness is wanted.
     """
-    sure = max(_SURE, _CHANCE / math.sqrt(max(length - 3, 1)))
+    sure = surely_alike(length)
     found = []
     for i, j in enumerate(likeness.argmax(axis=1).tolist()):
         if int(likeness[:, j].argmax()) == i:
@@ -179,6 +179,11 @@ def clear_pairs(likeness: Floats, length: int) -> list[tuple[int, int]]:
             if likeness[i, j] >= max(sure, others.max(initial=0.0) + sure / 2):
                 found.append((i, j))
     return found
+
+
+def surely_alike(length: int) -> float:
+    """The correlation by Fisher's transformation that two unrelated tensors of so many values don't reach, the best of many."""
+    return max(_SURE, _CHANCE / math.sqrt(max(length - 3, 1)))
 
 
 def ranks(figures: Matrix) -> Matrix:

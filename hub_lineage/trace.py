@@ -110,10 +110,11 @@ def _answer(gathered: Gathered, judged: _Judged, *, top: int, generations: int) 
     answer = _verdict(weighed, models, found)
     listed = _listed(_shown(judged, forest, found, top), found, top)
     drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)
-    agreement = _agreement(weighed, models, found, answer)
     known = found.known
     made = derivation.explain(models[0], known)
-    if made is not None:  # how it was made, to within rounding, is surer than any odds
+    if made is None:
+        agreement = _agreement(weighed, models, found, answer)
+    else:  # how it was made, to within rounding, is surer than any odds
         listed = explained.candidates(listed, made, known, top)
         drawn = explained.graph(drawn, subject.id, made, report.nodes(known))
         answer = explained.verdict(answer, made)

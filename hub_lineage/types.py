@@ -284,7 +284,6 @@ class Parent:
     relation: Relation
     probability: float
     coefficient: float | None = None
-    interval: tuple[float, float] | None = None  # of the coefficient, 95 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +303,7 @@ class Layer:
 class Derivation:
     """How a child was made out of known models, where the weights show it to within rounding.
 
-    ``method`` says how, in one word (``linear``, ``slerp``, ``ties``, ``lora``, ``Q4_K``, ``pruned``, ``passthrough``);
+    ``method`` says how, in one word (``Q4_K``, ``pruned``, ``lora``, ``hybrid``, ``passthrough``);
     ``unexplained`` is the squared norm of what is left over that of the child's difference from its nearest parent or, where
     it has one parent, over that of the child; ``null`` is what models that it wasn't made of leave. ``summary`` is a sentence.
     """

@@ -16,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.derivation import column_space
-from hub_lineage.derivation.matched import places_of
+from hub_lineage.derivation.matched import places_of, whole_rows
 from hub_lineage.fingerprint import values
+from hub_lineage.tensors import CHANGE, is_change
 from hub_lineage.types import Agreement, Derivation, Fingerprint, Model, Null, Parent, Sample
 
 Matrix = NDArray[np.float64]
-PACKED = "LORA-"
-"""How the packing of an adapter's samples begins; its rank follows."""
 _EXPLAINED = 0.5  # cosine of a difference and what the adapter adds, from which one was made of the other
 _CHANCE = 6.0  # standard errors above what other pairs give
 _LEAST = 0.4  # below this no single base is named
@@ -112,11 +111,8 @@ def leaning(adapter: Fingerprint, model: Fingerprint) -> float | None:
     changes = _changes(adapter)
     pairs = []
     for sample, partner in zip(changes, _partners(changes, model), strict=True):
-        places, columns = places_of(sample, len(values(sample))), math.prod(sample.shape[1:])
-        order = np.argsort(places)
-        adds, own = values(sample).astype(np.float64)[order], _values_at(sample, partner)[order]
-        _, first, count = np.unique(places[order] // columns, return_index=True, return_counts=True)
-        rows = first[count == columns][:, None] + np.arange(columns)
+        adds, own = values(sample).astype(np.float64), _values_at(sample, partner)
+        rows = whole_rows(places_of(sample, len(adds)), math.prod(sample.shape[1:]))
         rows = rows[np.isfinite(own[rows]).all(axis=1)]
         pairs.append((adds[rows], own[rows]))
     return column_space.shared(pairs, rank(adapter))
@@ -130,12 +126,12 @@ def fits(adapter: Fingerprint, base: Fingerprint) -> bool:
 
 def rank(adapter: Fingerprint) -> int:
     """The largest rank of the matrices that an adapter adds; 0 for a fingerprint of no adapter."""
-    words = [re.match(r"\d+", sample.packed.removeprefix(PACKED)) for sample in _changes(adapter)]
+    words = [re.match(r"\d+", sample.packed.removeprefix(f"{CHANGE}-")) for sample in _changes(adapter)]
     return max((int(word[0]) for word in words if word), default=0)
 
 
 def _changes(adapter: Fingerprint) -> list[Sample]:
-    return [sample for sample in adapter.samples if sample.packed.startswith(PACKED)]
+    return [sample for sample in adapter.samples if is_change(sample.packed)]
 
 
 def _pairs(child: Model, models: Sequence[Model]) -> list[_Pair]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hub_lineage.derivation.matched import Match, is_rounded, matched
+from hub_lineage.derivation.matched import Match, holds_weights, is_rounded, matched, whole_rows
 from hub_lineage.read.dtypes import FORMATS
 from hub_lineage.types import Derivation, Layer, Model, Null, Parent
 
@@ -32,14 +32,23 @@ _LEANS = -0.3  # of the difference's squared norm: a projection on the parent be
 
 @dataclass(frozen=True, eq=False)
 class _Changed:
-    """One matrix that differs: its rank, what lies beyond it and what rounding explains, as squared norms."""
+    """One matrix that differs: its rank, its singular values, and squared norms of all of it and of what rounding explains."""
 
     match: Match
     rank: int
     sides: tuple[int, int]
+    singular: Matrix  # largest first, shape [lesser side]
     total: float
-    beyond: float
     rounding: float
+
+    @property
+    def beyond(self) -> float:
+        """The squared norm of what lies beyond its rank."""
+        return self.beyond_rank(self.rank)
+
+    def beyond_rank(self, rank: int) -> float:
+        """The squared norm that no matrix of so low a rank holds."""
+        return float(np.square(self.singular[rank:]).sum())
 
     @property
     def is_thin(self) -> bool:
@@ -77,14 +86,14 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
 
     Of several, the one from which the ranks are least: from another merge of the same base they add up.
     """
-    if any(is_rounded(sample.packed) or sample.packed.startswith("LORA-") for sample in child.fingerprint.samples):
+    if not holds_weights(child.fingerprint):
         return None
-    others = [model for model in models if model.id != child.id]
-    perhaps = [model for model in others if not any(map(_is_thick, _moved(child, model)))]
-    thin = [added for model in perhaps if (added := _added(child, model)) is not None and _is_low_rank(added)]
+    others = [(model, _compared(child, model)) for model in models if model.id != child.id]
+    perhaps = [(model, matches) for model, matches in others if not any(map(_is_thick, _moved(matches)))]
+    thin = [added for model, matches in perhaps if (added := _added(model, matches)) is not None and _is_low_rank(added)]
     if not thin:
         return None
-    found = [added for model in others if (added := _added(child, model)) is not None]
+    found = [added for model, matches in others if (added := _added(model, matches)) is not None]
     best = min(thin, key=lambda one: (sum(changed.rank for changed in one.changed), one.unexplained, abs(one.lean)))
     probability = _probability(best, thin)
     if probability < 0.5:
@@ -96,13 +105,13 @@ def _compared(child: Model, model: Model) -> list[Match]:
     return [match for match in matched(child.fingerprint, model.fingerprint) if not is_rounded(match.packed)]
 
 
-def _moved(child: Model, model: Model) -> list[Match]:
-    return [match for match in _compared(child, model) if not match.same.all()]
+def _moved(matches: Sequence[Match]) -> list[Match]:
+    """The tensors that differ."""
+    return [match for match in matches if not match.same.all()]
 
 
-def _added(child: Model, model: Model) -> _Added | None:
-    matches = _compared(child, model)
-    moved = [match for match in matches if not match.same.all()]
+def _added(model: Model, matches: Sequence[Match]) -> _Added | None:
+    moved = _moved(matches)
     if not moved:
         return None
     changed = [one for match in moved if (one := _changed(match)) is not None]
@@ -122,16 +131,23 @@ def _pair(match: Match) -> tuple[Matrix, Matrix]:
 
 def _changed(match: Match) -> _Changed | None:
     """The rank of one difference by the rows that are known whole; None where they are too few."""
-    rows = _rows(match)
-    if rows is None:
+    known = _known(match)
+    if known is None:
         return None
-    child, model = (side.astype(np.float64)[rows] for side in (match.child, match.model))
-    away = child - model
-    singular = np.linalg.svd(away, compute_uv=False)
+    child, away = known
+    singular: Matrix = np.linalg.svd(away, compute_uv=False).astype(np.float64)
     noise, edge = _noise(child, away, match)
     rank = int((singular > edge).sum())
-    beyond = float(np.square(singular[rank:]).sum())
-    return _Changed(match, rank, (away.shape[0], away.shape[1]), float(np.square(away).sum()), beyond, noise * away.size)
+    return _Changed(match, rank, (away.shape[0], away.shape[1]), singular, float(np.square(away).sum()), noise * away.size)
+
+
+def _known(match: Match) -> tuple[Matrix, Matrix] | None:
+    """The child's rows that are known whole, and what was added to them, shapes [rows, columns]; None where they are too few."""
+    rows = whole_rows(match.places, match.columns)
+    if min(rows.shape) < _FEWEST:
+        return None
+    child, model = (side.astype(np.float64)[rows] for side in (match.child, match.model))
+    return child, child - model
 
 
 def _noise(child: Matrix, away: Matrix, match: Match) -> tuple[float, float]:
@@ -147,25 +163,12 @@ def _is_thick(match: Match) -> bool:
 
     No singular value of a part is above that of the whole in its place.
     """
-    rows = _rows(match)
-    if rows is None:
+    known = _known(match)
+    if known is None:
         return False
-    child, model = (side.astype(np.float64)[rows] for side in (match.child, match.model))
-    away = child - model
+    child, away = known
     most = int(_THIN * min(away.shape)) + 1
     return bool(np.linalg.svd(away[:most, :most], compute_uv=False)[-1] > _noise(child, away, match)[1])
-
-
-def _rows(match: Match) -> NDArray[np.int64] | None:
-    """Where the values of rows that are known whole stand in the sample, shape [rows, columns]."""
-    order = np.argsort(match.places)
-    row = match.places[order] // match.columns
-    _, first, count = np.unique(row, return_index=True, return_counts=True)
-    starts = first[count == match.columns]
-    if min(len(starts), match.columns) < _FEWEST:
-        return None
-    found: NDArray[np.int64] = order[starts[:, None] + np.arange(match.columns)].astype(np.int64)
-    return found
 
 
 def _ulp(values: Matrix, dtype: str) -> Matrix:
@@ -211,11 +214,5 @@ def _derivation(child: Model, best: _Added, probability: float, others: Sequence
 
 def _beyond_rank(one: _Added, rank: int) -> float:
     """The share of the squared difference from a model that no matrices of so low a rank hold."""
-    total = left = 0.0
-    for changed in one.changed:
-        rows = _rows(changed.match)
-        if rows is not None:
-            step, _ = _pair(changed.match)
-            square = np.square(np.linalg.svd(step[rows], compute_uv=False))
-            total, left = total + float(square.sum()), left + float(square[rank:].sum())
-    return left / total if total else 0.0
+    total = sum(changed.total for changed in one.changed)
+    return sum(changed.beyond_rank(rank) for changed in one.changed) / total if total else 0.0

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from hub_lineage.family import gather
 from hub_lineage.fingerprint import RUN_LENGTH, runs_of, values
 from hub_lineage.read import dtypes
+from hub_lineage.tensors import is_change
 from hub_lineage.types import Fingerprint, Floats, Sample
 
 Places = NDArray[np.int64]
 _LOSSLESS = frozenset({"", "transposed", "strided", "varint", "rotary"})
-_FEWEST = 16  # values that a tensor must have in common to be compared
+FEWEST = 16
+"""Values that two samples of a tensor must have in common to be compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +58,29 @@ class Match:
 
 def is_rounded(word: str) -> bool:
     """Whether the packing of that word rounds weights, rather than laying them out in another way or adding to them."""
-    return word not in _LOSSLESS and not word.startswith("LORA-")
+    return word not in _LOSSLESS and not is_change(word)
+
+
+def holds_weights(model: Fingerprint) -> bool:
+    """Whether a fingerprint holds weights as they were trained: neither rounded ones nor an adapter's changes."""
+    return not any(is_rounded(sample.packed) or is_change(sample.packed) for sample in model.samples)
 
 
 def places_of(sample: Sample, count: int) -> Places:
     """Where a sample's ``count`` values lie in its tensor, row by row, shape [count], in the order of the values."""
     runs = runs_of(sample.shape, max(1, count // RUN_LENGTH)) if count < math.prod(sample.shape) else [(0, count)]
     return np.concatenate([np.arange(first, last) for first, last in runs])
+
+
+def whole_rows(places: Places, columns: int) -> Places:
+    """Of a matrix that is sampled at ``places``, the rows that are known whole, shape [rows, columns].
+
+    Each holds the indices, into the sample, of one row's values in their order.
+    """
+    order = np.argsort(places)
+    _, first, count = np.unique(places[order] // columns, return_index=True, return_counts=True)
+    rows: Places = order[first[count == columns][:, None] + np.arange(columns)].astype(np.int64)
+    return rows
 
 
 def matched(child: Fingerprint, model: Fingerprint) -> list[Match]:
@@ -115,7 +133,7 @@ def _cut(one: Fingerprint, other: Fingerprint) -> tuple[Fingerprint, Fingerprint
         common = shortest
         for where in {len(where): where for side in lists for where in side}.values():
             common = common if len(where) == len(shortest) else np.intersect1d(common, where)
-        if len(common) < _FEWEST:
+        if len(common) < FEWEST:
             continue
         places[shape] = common
         if len(lists[0]) != len(lists[1]):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hub_lineage.derivation.matched import places_of
+from hub_lineage.derivation.matched import FEWEST, places_of
+from hub_lineage.family import surely_alike
 from hub_lineage.fingerprint import values
 from hub_lineage.read import dtypes
 from hub_lineage.types import Floats, Layer, Null, Sample
@@ -25,9 +26,6 @@ COPY = 1e-9
 TURNS = 24
 """Times that a piece's values are turned round for the null."""
 _FLOOR = 1e-7  # below this nothing is told apart: further zeros of what is left are no further evidence
-_SURE = 0.3  # a correlation that no unrelated pair of long tensors reaches by chance, even the best of dozens
-_CHANCE = 5.5  # standard deviations that the best of a quarter of a million unrelated pairs stays below
-_FEWEST = 16  # values that two samples must have in common to be compared
 _GAIN = 0.1  # logarithm by which a further model must leave less, on the pieces that it would explain
 _CLEAR = 0.3  # and on one piece alone, which chance may make a little better
 
@@ -144,8 +142,7 @@ def _pair(mine: Matrix, theirs: Matrix) -> Pair | None:
     product = float(mine @ theirs)
     difference = mine - theirs
     likeness = product / math.sqrt(square * other) if other > 0.0 else 0.0
-    sure = math.tanh(max(_SURE, _CHANCE / math.sqrt(len(mine) - 3)))
-    return Pair(float(difference @ difference) / square, likeness >= sure, len(mine))
+    return Pair(float(difference @ difference) / square, likeness >= math.tanh(surely_alike(len(mine))), len(mine))
 
 
 def _centred(sampled: Floats) -> Matrix:
@@ -158,7 +155,7 @@ def _common(one: Held, other: Held) -> tuple[Floats, Floats] | None:
     if one.sample.shape != other.sample.shape:
         return None
     if len(one.values) == len(other.values):
-        return (one.values, other.values) if len(one.values) >= _FEWEST else None
+        return (one.values, other.values) if len(one.values) >= FEWEST else None
     places = [places_of(held.sample, len(held.values)) for held in (one, other)]
     shared, mine, theirs = np.intersect1d(places[0], places[1], assume_unique=True, return_indices=True)
-    return (one.values[mine], other.values[theirs]) if len(shared) >= _FEWEST else None
+    return (one.values[mine], other.values[theirs]) if len(shared) >= FEWEST else None

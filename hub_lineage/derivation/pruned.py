@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hub_lineage.derivation.matched import Match, correlation, is_rounded, matched, turned
+from hub_lineage.derivation.matched import Match, correlation, holds_weights, matched, turned
 from hub_lineage.fingerprint import values
 from hub_lineage.types import Derivation, Fingerprint, Model, Null, Parent
 
@@ -45,10 +45,7 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
     A model that has the child's zeros itself was pruned before, and isn't what the child was pruned from; where there is
     one, the child is its fine-tune or copy.
     """
-    if (
-        any(is_rounded(sample.packed) or sample.packed.startswith("LORA-") for sample in child.fingerprint.samples)
-        or _zeros(child.fingerprint) < LEAST_SHARE
-    ):
+    if not holds_weights(child.fingerprint) or _zeros(child.fingerprint) < LEAST_SHARE:
         return None
     found = [(model, matched(child.fingerprint, model.fingerprint)) for model in models if model.id != child.id]
     if any(_had_them(matches) for _, matches in found if matches):
