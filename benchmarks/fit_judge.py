@@ -179,7 +179,7 @@ def _measured(folder: Path, split: str, cosine: float, drops: int, seed: int) ->
     """The families of one split, measured; kept for as long as neither the zoo nor the code that measures changes."""
     summary = json.loads((folder / "summary.json").read_text())
     digest = hashlib.sha256(f"{summary['scheme']} {split} {cosine} {drops} {GLIMPSES} {seed}".encode())
-    own = (PACKAGE / f"{name}.py" for name in ("fingerprint", "family", "judge"))
+    own = (PACKAGE / f"{name}.py" for name in ("sampling", "fingerprint", "family", "judge"))
     for source in sorted([*PACKAGE.glob("evidence/*.py"), *own, Path(cases.__file__), Path(training.__file__)]):
         digest.update(source.read_bytes())
     kept = MEASURED / f"{folder.name}-{split}-{digest.hexdigest()[:12]}.pickle"

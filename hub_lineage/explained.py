@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from hub_lineage.derivation import LEAST
+from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.graph import descendants
-from hub_lineage.types import Candidate, Derivation, Edge, Evidence, Graph, Model, Node, Parent, Verdict
+from hub_lineage.types import Candidate, Edge, Evidence, Graph, Model, Node, Parent, Verdict
 
 
 def verdict(before: Verdict, derivation: Derivation) -> Verdict:

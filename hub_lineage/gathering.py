@@ -14,12 +14,13 @@ from hub_lineage import candidates, search
 from hub_lineage.candidates import Fit
 from hub_lineage.errors import LineageError, RegistryError, Unreadable
 from hub_lineage.evidence.parts import Part
-from hub_lineage.fingerprint import SCHEME, read_fingerprint
+from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.read import declared as declarations
 from hub_lineage.read import mentioned
 from hub_lineage.read.remembered import Remembered
 from hub_lineage.registry import Registry, default_folder
+from hub_lineage.sampling import SCHEME
 from hub_lineage.types import Cost, Declaration, Fingerprint, Model, Progress, Reference, Source
 
 _STRANGERS = 16  # unrelated models that nulls are drawn from, at the most

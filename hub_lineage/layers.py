@@ -10,10 +10,11 @@ from typing import Any
 
 from hub_lineage import derivation
 from hub_lineage.derivation import hybrid, stack
+from hub_lineage.derivation.nouns import Layer
 from hub_lineage.gathering import collect, quiet, total
 from hub_lineage.hub import Hub
 from hub_lineage.registry import Registry
-from hub_lineage.types import SCHEMA, Child, Cost, Layer, Model, Progress
+from hub_lineage.types import SCHEMA, Child, Cost, Model, Progress
 
 _BETTER = 0.95  # share of what the table by places leaves that the table by blocks must stay below
 

@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 
 from hub_lineage.candidates import Fit, are_of_one_kind, away, is_adapter
 from hub_lineage.errors import LineageError, NotFound
-from hub_lineage.fingerprint import SCHEME, sampled_ranges
 from hub_lineage.hub import Hub, Listing
 from hub_lineage.hub.ranges import coalesce
 from hub_lineage.read import declared as declarations
 from hub_lineage.read.index import read_index, weight_set
 from hub_lineage.read.remembered import Remembered
 from hub_lineage.registry import Registry
+from hub_lineage.sampling import SCHEME, sampled_ranges
 from hub_lineage.tensors import architecture_key, block_keys, body
 from hub_lineage.types import Block, Cost, Declaration, Fingerprint, Model, Progress, Reference, Source, Tensor
 

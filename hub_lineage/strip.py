@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from hub_lineage.derivation.nouns import Layer
 from hub_lineage.layers import Layers
-from hub_lineage.types import Layer
 from hub_lineage.words import coefficient, markup, one_line, percent, short
 
 Bold = Callable[[str], str]

@@ -86,30 +86,24 @@ class Source(Protocol):
     @property
     def reference(self) -> Reference:
         """What was opened."""
-        ...
 
     @property
     def revision(self) -> str | None:
         """The commit that all reads come from; None for a local folder."""
-        ...
 
     @property
     def files(self) -> tuple[RepoFile, ...]:
         """Every file at that commit."""
-        ...
 
     @property
     def card(self) -> dict[str, Any]:
         """What the Hub's API says of the model: ``license``, ``downloads``, ``created_at``, ``last_modified``, ``card_data``."""
-        ...
 
     def read(self, ranges: Sequence[ByteRange]) -> list[bytes]:
         """The bytes of each range, in order; parallel where that helps. Raises a LineageError, never a short read."""
-        ...
 
     def cost(self) -> Cost:
         """What was asked of this source so far; ``seconds`` is left at 0."""
-        ...
 
 
 class Packing(Protocol):
@@ -122,20 +116,16 @@ class Packing(Protocol):
     @property
     def word(self) -> str:
         """What it is called: ``Q4_K``, ``GPTQ-4``, ``transposed``; the same for every tensor that is packed alike."""
-        ...
 
     @property
     def bits(self) -> int:
         """Bits of a stored value where that rounds the weight, scales left out; 0 for a packing that loses nothing."""
-        ...
 
     def ranges(self, first: int, last: int) -> tuple[ByteRange, ...]:
         """The bytes from which the values ``first <= i < last`` of the tensor, row by row, can be worked out."""
-        ...
 
     def values(self, first: int, last: int, parts: Sequence[bytes]) -> bytes:
         """Those values, little-endian in the tensor's dtype, from the bytes of :meth:`ranges` in their order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,38 +274,6 @@ class Parent:
     relation: Relation
     probability: float
     coefficient: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Where one tensor of a child came from: the models by ID with their coefficients, and the share of it unexplained.
-
-    ``unexplained`` is the squared norm of what is left over that of the tensor, centred; 1 where it came from none of them.
-    """
-
-    tensor: str
-    shape: tuple[int, ...]
-    origins: tuple[tuple[str, float], ...]
-    unexplained: float
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """How a child was made out of known models, where the weights show it to within rounding.
-
-    ``method`` says how, in one word (``Q4_K``, ``pruned``, ``lora``, ``hybrid``, ``passthrough``);
-    ``unexplained`` is the squared norm of what is left over that of the child's difference from its nearest parent or, where
-    it has one parent, over that of the child; ``null`` is what models that it wasn't made of leave. ``summary`` is a sentence.
-    """
-
-    relation: Relation
-    method: str
-    parents: tuple[Parent, ...]
-    probability: float
-    unexplained: float
-    summary: str
-    null: Null | None = None
-    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

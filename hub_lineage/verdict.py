@@ -8,9 +8,10 @@ import numpy as np
 
 from hub_lineage.evidence.soft import Soft, older
 from hub_lineage.family import Matrix
-from hub_lineage.fingerprint import FULL_SCHEME, is_blank, is_whole
+from hub_lineage.fingerprint import is_blank, is_whole
 from hub_lineage.judge import Judgement
 from hub_lineage.read.declared import on_hub
+from hub_lineage.sampling import FULL_SCHEME
 from hub_lineage.types import Model, Parent, Verdict
 
 LIKELY = 0.5

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.family import Family, gather
-from hub_lineage.fingerprint import SCHEME
 from hub_lineage.read import dtypes
+from hub_lineage.sampling import SCHEME
 from hub_lineage.types import ByteRange, Cost, Fingerprint, Model, Reference, RepoFile, Sample
 
 Values = Sequence[NDArray[Any]]

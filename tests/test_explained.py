@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage import explained
+from hub_lineage.derivation.nouns import Derivation, Layer
 from hub_lineage.graph import check_acyclic, parents
-from hub_lineage.types import Candidate, Derivation, Edge, Fingerprint, Graph, Layer, Model, Node, Parent, Verdict
+from hub_lineage.types import Candidate, Edge, Fingerprint, Graph, Model, Node, Parent, Verdict
 
 BEFORE = Verdict("family", 0.7, 0.6, "Related to a.", "Crawl more.")
 ROWS = (

@@ -18,26 +18,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
 from hub_lineage.family import gather
-from hub_lineage.fingerprint import (
-    RUN_LENGTH,
-    RUNS,
-    SMALL,
-    SMALL_VECTORS,
-    VECTORS,
-    block_vector,
-    choose,
-    digest,
-    encode,
-    first_run,
-    read_fingerprint,
-    runs_of,
-    short_vector,
-    standardised,
-    values,
-)
+from hub_lineage.fingerprint import block_vector, digest, encode, first_run, read_fingerprint, short_vector, standardised, values
 from hub_lineage.hub import LocalSource
 from hub_lineage.read import dtypes
 from hub_lineage.read.index import read_index
+from hub_lineage.sampling import RUN_LENGTH, RUNS, SMALL, SMALL_VECTORS, VECTORS, choose, runs_of
 from hub_lineage.tensors import body, vectors
 from hub_lineage.testing import llama_shapes, sparse_model, write_model
 from hub_lineage.types import Fingerprint, Reference, Sample, Tensor

@@ -16,23 +16,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
 from hub_lineage.family import gather
-from hub_lineage.fingerprint import (
-    FULL_SCHEME,
-    FULL_VALUES,
-    RUN_LENGTH,
-    SCHEME,
-    SMALL_VECTORS,
-    choose,
-    digest,
-    encode,
-    is_whole,
-    read_fingerprint,
-    runs_of,
-    values,
-)
+from hub_lineage.fingerprint import digest, encode, is_whole, read_fingerprint, values
 from hub_lineage.hub import LocalSource
 from hub_lineage.read.index import read_index
 from hub_lineage.read.safetensors import FIRST_READ
+from hub_lineage.sampling import FULL_SCHEME, FULL_VALUES, RUN_LENGTH, SCHEME, SMALL_VECTORS, choose, runs_of
 from hub_lineage.tensors import body
 from hub_lineage.testing import llama_shapes, sparse_model, write_model
 from hub_lineage.types import Reference, Sample, Tensor

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage import strip
+from hub_lineage.derivation.nouns import Layer
 from hub_lineage.layers import Layers, origins
-from hub_lineage.types import Child, Cost, Layer
+from hub_lineage.types import Child, Cost
 
 SVG = "{http://www.w3.org/2000/svg}"
 ROWS = (

@@ -16,11 +16,12 @@ from hub_lineage import fuller
 from hub_lineage.crawl import crawl
 from hub_lineage.errors import LineageError, NotFound, Unreadable
 from hub_lineage.family import gather
-from hub_lineage.fingerprint import FULL_SCHEME, SCHEME, read_fingerprint
+from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.gathering import read_again, read_model
 from hub_lineage.hub import Hub, LocalSource, open_source, parse_reference
 from hub_lineage.judge import Judgement, judge
 from hub_lineage.registry import Registry
+from hub_lineage.sampling import FULL_SCHEME, SCHEME
 from hub_lineage.testing import LoopbackHub, write_model
 from hub_lineage.trace import trace
 from hub_lineage.types import Fingerprint, Model, Reference, Sample, Trace

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub_lineage.evidence.soft import SOURCES, Soft
-from hub_lineage.fingerprint import FULL_SCHEME, SCHEME
 from hub_lineage.judge import Judgement
+from hub_lineage.sampling import FULL_SCHEME, SCHEME
 from hub_lineage.tensors import architecture_key
 from hub_lineage.types import Declaration, Model, Tensor, Verdict
 from hub_lineage.verdict import LIKELY, decide, unknown

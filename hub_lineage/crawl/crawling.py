@@ -16,10 +16,10 @@ from hub_lineage.crawl.ledger import Ledger, Pass
 from hub_lineage.crawl.planning import Order, Plan, draw_up
 from hub_lineage.crawl.selection import Entry, Selection
 from hub_lineage.errors import BadToken, LineageError, NetworkError, NotFound, RateLimited, RegistryError
-from hub_lineage.fingerprint import SCHEME
 from hub_lineage.gathering import quiet, read_model
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.registry import Registry
+from hub_lineage.sampling import SCHEME
 from hub_lineage.types import Cost, Model, Progress, Reference, Source
 
 _AT_ONCE = 8

@@ -10,9 +10,9 @@ from itertools import islice
 from hub_lineage.crawl.agenda import POSTPONED, TODO, UNCHANGED, Agenda, State
 from hub_lineage.crawl.ledger import Failed, Ledger
 from hub_lineage.crawl.selection import TO_SECONDS, Entry, Selection
-from hub_lineage.fingerprint import SCHEME
 from hub_lineage.hub import Hub
 from hub_lineage.registry import Registry
+from hub_lineage.sampling import SCHEME
 from hub_lineage.types import Progress
 
 _PAGE = 1000

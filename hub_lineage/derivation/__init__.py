@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hub_lineage.derivation import adapter, hybrid, low_rank, pruned, quantised, stack
+from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.fingerprint import is_broken
-from hub_lineage.types import Derivation, Model
+from hub_lineage.types import Model
 
 Way = Callable[[Model, Sequence[Model]], Derivation | None]
 

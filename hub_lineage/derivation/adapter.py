@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from hub_lineage.derivation import column_space
 from hub_lineage.derivation.matched import places_of, whole_rows
+from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.fingerprint import values
 from hub_lineage.tensors import CHANGE, is_change
-from hub_lineage.types import Agreement, Derivation, Fingerprint, Model, Null, Parent, Sample
+from hub_lineage.types import Agreement, Fingerprint, Model, Null, Parent, Sample
 
 Matrix = NDArray[np.float64]
 _EXPLAINED = 0.5  # cosine of a difference and what the adapter adds, from which one was made of the other

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from hub_lineage.derivation.nouns import Derivation, Layer
 from hub_lineage.derivation.origins import Held, Matrix, Pair, chance, compared, cost, fewest, layer, odds
 from hub_lineage.family import gather
-from hub_lineage.types import Derivation, Fingerprint, Floats, Layer, Model, Null, Parent, Sample
+from hub_lineage.types import Fingerprint, Floats, Model, Null, Parent, Sample
 
 _COPIED = 0.9  # share of the sampled tensors that must be copies of their origins
 _KIN = 0.9  # odds at the most where the parents are kin: a model between two others looks the same from the weights

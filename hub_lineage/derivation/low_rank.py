@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.derivation.matched import Match, holds_weights, is_rounded, matched, whole_rows
+from hub_lineage.derivation.nouns import Derivation, Layer
 from hub_lineage.read.dtypes import FORMATS
-from hub_lineage.types import Derivation, Layer, Model, Null, Parent
+from hub_lineage.types import Model, Null, Parent
 
 Matrix = NDArray[np.float64]
 _FEWEST = 6  # rows and columns that must be known of a matrix

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.family import gather
-from hub_lineage.fingerprint import RUN_LENGTH, runs_of, values
+from hub_lineage.fingerprint import values
 from hub_lineage.read import dtypes
+from hub_lineage.sampling import RUN_LENGTH, runs_of
 from hub_lineage.tensors import is_change
 from hub_lineage.types import Fingerprint, Floats, Sample
 

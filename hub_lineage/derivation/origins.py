@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.derivation.matched import FEWEST, places_of
+from hub_lineage.derivation.nouns import Layer
 from hub_lineage.family import surely_alike
 from hub_lineage.fingerprint import values
 from hub_lineage.read import dtypes
-from hub_lineage.types import Floats, Layer, Null, Sample
+from hub_lineage.types import Floats, Null, Sample
 
 Matrix = NDArray[np.float64]
 

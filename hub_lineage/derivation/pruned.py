@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.derivation.matched import Match, correlation, holds_weights, matched, turned
+from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.fingerprint import values
-from hub_lineage.types import Derivation, Fingerprint, Model, Null, Parent
+from hub_lineage.types import Fingerprint, Model, Null, Parent
 
 LEAST_SHARE = 0.05
 """Zeros among the child's weights, where the parent has none: fewer are no pruning."""

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from hub_lineage.derivation.grid import Matrix, blocked, cells, distinct, steps
 from hub_lineage.derivation.matched import Match, is_rounded, matched, places_of, turned
+from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.fingerprint import values
 from hub_lineage.read.dtypes import FORMATS
-from hub_lineage.types import Derivation, Fingerprint, Model, Null, Parent, Sample
+from hub_lineage.types import Fingerprint, Model, Null, Parent, Sample
 
 LEAST_PROBABILITY = 0.5
 """Below this no single source is named."""

@@ -15,8 +15,9 @@ from itertools import pairwise
 import numpy as np
 
 from hub_lineage.derivation.blocks import Role, Stacked, Template, blocks, likest, main_stack, templates
+from hub_lineage.derivation.nouns import Derivation, Layer
 from hub_lineage.derivation.origins import Held, Matrix, Pair, chance, compared, cost, fewest, layer, odds
-from hub_lineage.types import Derivation, Layer, Model, Null, Parent, Relation
+from hub_lineage.types import Model, Null, Parent, Relation
 
 _SHARE = 0.6  # of a child's blocks, that must come from known models
 _TUNED = 0.85  # odds at the most where blocks aren't copies: the true source may be unknown and its own parent known

@@ -12,7 +12,8 @@ from gguf.quants import quantize
 from safetensors.numpy import save_file
 
 from hub_lineage import derivation, trace
-from hub_lineage.types import Derivation, Fingerprint, Model, Parent
+from hub_lineage.derivation.nouns import Derivation
+from hub_lineage.types import Fingerprint, Model, Parent
 
 NOBODY = Model("child", None, Fingerprint("hl2", "x", 1, ()))
 

@@ -16,10 +16,11 @@ from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from hub_lineage.candidates import away, is_adapter
-from hub_lineage.fingerprint import decode, encode, read_fingerprint, runs_of, values
+from hub_lineage.fingerprint import decode, encode, read_fingerprint, values
 from hub_lineage.hub import LocalSource
 from hub_lineage.read import dtypes
 from hub_lineage.read.index import read_index
+from hub_lineage.sampling import runs_of
 from hub_lineage.types import Fingerprint, Reference, Source, Tensor
 from tests.simulated import Memory
 

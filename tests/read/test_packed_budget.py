@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from hub_lineage.fingerprint import RUN_LENGTH, SHARE, affordable, choose, read_fingerprint, sampled_ranges
+from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.read.index import read_index
+from hub_lineage.sampling import RUN_LENGTH, SHARE, affordable, choose, sampled_ranges
 from hub_lineage.tensors import body, vectors
 from hub_lineage.types import ByteRange, Tensor
 from tests.simulated import Memory
