@@ -21,7 +21,7 @@ from benchmarks.cases import Crowd, crowds
 from benchmarks.judgement.lineage import Lineage
 from benchmarks.ranking import nearest_cosine, ranked
 from benchmarks.results_file import Figure
-from benchmarks.training import Setting, fit, measured, second_odds
+from benchmarks.training import Setting, fit, measured
 from benchmarks.zoo import load_truth
 from hub_lineage.family import Family, Matrix
 from hub_lineage.judge import shipped
@@ -55,12 +55,13 @@ def measure(
     learned = [Crowd(crowd.models, thinned(crowd.family, size, run), crowd.parents) for crowd in training]
     held = [Crowd(crowd.models, thinned(crowd.family, size, run), crowd.parents) for crowd in validation]
     cosine = shipped().kin_cosine
-    first, second = fit(measured(learned, lineage, cosine, 3, 0), SETTING, 0)
+    boosted = fit(measured(learned, lineage, cosine, 3, 0), SETTING, 0)
     cases, nearest = [], []
     for crowd in held:
         parts = measured([crowd], lineage, cosine, 0, 1)
         for part in parts:
-            odds: Matrix = second_odds(part, first, second)
+            odds = boosted(part.cues)
+            np.fill_diagonal(odds, -np.inf)
             cases += [_place(odds, part.label, int(child)) for child in np.flatnonzero(part.label.any(axis=1))]
         nearest += ranked(crowd, nearest_cosine(crowd.family))
     return float(np.mean([place == 0 for place in cases])), float(np.mean([place < 3 for place in cases])), share(nearest)

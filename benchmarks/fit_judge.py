@@ -1,4 +1,4 @@
-"""Fits the judge that ships: networks on training splits; calibration and cut on validation.
+"""Fits the judge that ships: networks and boosted trees on training splits; calibration and cut on validation.
 
 ``python -m benchmarks.fit_judge --zoo ZOO ... --validation ZOO ...``
 
@@ -31,15 +31,20 @@ from benchmarks.cases import Crowd, crowds
 from benchmarks.fit_network import Schooling
 from benchmarks.judgement.lineage import Lineage
 from benchmarks.judgement.scenes import judged_without
-from benchmarks.kinds.boosted import Boosted
 from benchmarks.training import Measured, Setting, fit, measured, rows
 from benchmarks.zoo import load_truth
+from hub_lineage import trees
 from hub_lineage.family import Matrix
 from hub_lineage.judge import NUMBERS, Judge, Judgement
 from hub_lineage.judge import judge as judged
-from hub_lineage.network import KINDS, spread_out, to_tensors
+from hub_lineage.network import KINDS, Network, spread_out, to_tensors
 
-SETTING = Setting(24, 300, 0.03, 100)
+SETTING = Setting(24, 300, 0.04, 100)
+TREES = (0, 1)
+"""Boosted trees are fitted so often, each time on another third of the measured families, every root in each."""
+SHARES = 3
+WEIGHT = 0.8
+"""What the log odds of the trees weigh beside those of the networks: from .4 to 1.3 validation hardly minds."""
 SCHOOLS = tuple((more, Schooling()) for more in range(4))
 """How each network of the judge is trained, and what is added to the seed for it."""
 LEFT_OUT = ((0, Schooling(epochs=6)),)
@@ -193,10 +198,17 @@ def _measured(folder: Path, split: str, cosine: float, drops: int, seed: int) ->
     return found
 
 
-def fitted(data: Data, seed: int, schools: Sequence[tuple[int, Schooling]] = SCHOOLS) -> tuple[Judge, dict[str, Any]]:
-    """The judge of so many networks, and what validation said of it."""
+def fitted(
+    data: Data, seed: int, schools: Sequence[tuple[int, Schooling]] = SCHOOLS, shares: Sequence[int] = TREES
+) -> tuple[Judge, dict[str, Any]]:
+    """The judge of so many networks, and of trees on some shares of the data; and what validation said of it."""
     found = tuple(fit_network.fit(data.learned, school, seed + more) for more, school in schools)
-    return tuned(Judge(found, 1.0, 0.0, data.kin_cosine, CLONE_PARENT, 0.5), data, f"{len(found)} networks")
+    boosted = tuple(fit(data.learned[k::SHARES], SETTING, seed + k) for k in shares)
+    return tuned(_untuned(data, found, boosted, WEIGHT), data, f"{len(found)} networks, trees of {len(shares)} shares")
+
+
+def _untuned(data: Data, networks: tuple[Network, ...], boosted: tuple[trees.Boosted, ...], weight: float) -> Judge:
+    return Judge(networks, boosted, weight, 1.0, 0.0, data.kin_cosine, CLONE_PARENT, 0.5)
 
 
 def tuned(judge: Judge, data: Data, kind: str) -> tuple[Judge, dict[str, Any]]:
@@ -235,9 +247,9 @@ def others(data: Data, seed: int) -> list[dict[str, Any]]:
     knots = fit_network.quantiles(data.learned, names)
     x, y, weight, _ = rows(data.learned, [_flat(f.cues, names, knots) for f in data.learned])
     model = LogisticRegression(C=0.1, max_iter=300).fit(x, y, sample_weight=weight)
-    shared = ((), 1.0, 0.0, data.kin_cosine, CLONE_PARENT, 0.5)
-    logistic = tuned(Logistic(*shared, model, names, knots), data, "logistic regression")[1]
-    return [logistic, tuned(Boosted(*shared, *fit(data.learned, SETTING, seed)), data, "boosted trees")[1]]
+    alone = (Logistic((), (), 0.0, 1.0, 0.0, data.kin_cosine, CLONE_PARENT, 0.5, model, names, knots), "logistic regression")
+    boosted = (_untuned(data, (), (fit(data.learned, SETTING, seed),), 1.0), "boosted trees")
+    return [tuned(judge, data, kind)[1] for judge, kind in (alone, boosted)]
 
 
 def _described(folder: Path) -> dict[str, Any]:
@@ -252,9 +264,12 @@ def store(judge: Judge, said: dict[str, Any], about: dict[str, Any], out: Path) 
         "validation": said,
         **{name: round(getattr(judge, name), 5) for name in NUMBERS},
         "networks": len(judge.networks),
+        "boosted": len(judge.boosted),
         "cues": judge.networks[0].names,
     }
-    tensors = {f"{k}.{name}": value for k, each in enumerate(judge.networks) for name, value in to_tensors(each).items()}
+    stacks = {f"networks.{k}": to_tensors(each) for k, each in enumerate(judge.networks)}
+    stacks |= {f"boosted.{k}": trees.to_tensors(each) for k, each in enumerate(judge.boosted)}
+    tensors = {f"{start}.{name}": value for start, each in stacks.items() for name, value in each.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(stored, indent=1) + "\n")
     out.with_suffix(".safetensors").write_bytes(save(tensors))
@@ -279,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "zoos": [_described(folder) for folder in dict.fromkeys((*options.zoo, *options.validation))],
     }
     for name in options.without:
-        judge, said = fitted(data.without(name), options.seed, LEFT_OUT)
+        judge, said = fitted(data.without(name), options.seed, LEFT_OUT, ())
         store(judge, said, about | {"without": name}, options.out / f"without-{name}.json")
     if not options.without:
         judge, said = fitted(data, options.seed)

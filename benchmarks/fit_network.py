@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.kinds.boosted import table
 from benchmarks.training import Measured
 from hub_lineage.family import Matrix
 from hub_lineage.network import HEADS, KINDS, Network, spread_out
+from hub_lineage.trees import table
 
 KNOTS = 48
 NOTHING = -1  # no target

@@ -13,14 +13,13 @@ from sklearn.model_selection import GroupKFold
 
 from benchmarks.cases import Crowd, glimpse, variations
 from benchmarks.judgement.lineage import Lineage
-from benchmarks.kinds import boosting
-from benchmarks.kinds.boosted import context, second_round, table
 from hub_lineage.evidence import measure
 from hub_lineage.family import Family, Matrix
 from hub_lineage.judge import clones, components
 from hub_lineage.network import KINDS
+from hub_lineage.trees import Boosted, Trees, context, table
 
-FOLDS = 5
+FOLDS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +135,7 @@ def fit_trees(x: Matrix, y: Matrix, weight: Matrix, setting: Setting, seed: int)
     return model.fit(x, y, sample_weight=weight)
 
 
-def exported(model: HistGradientBoostingClassifier, names: Sequence[str]) -> boosting.Trees:
+def exported(model: HistGradientBoostingClassifier, names: Sequence[str]) -> Trees:
     """A scikit-learn model in the form that ships."""
     feature: list[int] = []
     threshold: list[float] = []
@@ -157,7 +156,7 @@ def exported(model: HistGradientBoostingClassifier, names: Sequence[str]) -> boo
             value.append(float(node["value"]) if leaf else 0.0)
             depth = max(depth, int(node["depth"]))
     whole = [np.array(part, dtype=np.int32) for part in (roots, feature, left, right)]
-    return boosting.Trees(
+    return Trees(
         tuple(names),
         float(model._baseline_prediction.reshape(-1)[0]),  # noqa: SLF001 - likewise
         whole[0],
@@ -170,28 +169,20 @@ def exported(model: HistGradientBoostingClassifier, names: Sequence[str]) -> boo
     )
 
 
-def fit(families: Sequence[Measured], setting: Setting, seed: int) -> tuple[boosting.Trees, boosting.Trees]:
+def fit(families: Sequence[Measured], setting: Setting, seed: int) -> Boosted:
     """Both rounds; the second is fitted on what the first says of roots that it was not fitted on."""
     names = tuple(families[0].cues)
     tables = [table(family.cues, names) for family in families]
     x, y, weight, root = rows(families, tables)
-    unseen: dict[str, boosting.Trees] = {}
+    unseen: dict[str, Trees] = {}
     for inside, outside in GroupKFold(FOLDS).split(x, y, root):
         part = exported(fit_trees(x[inside], y[inside], weight[inside], setting, seed), names)
         unseen |= dict.fromkeys(np.unique(root[outside]), part)
     both = []
     for family, told in zip(families, tables, strict=True):
-        first = unseen[family.root].log_odds(told).reshape(len(family), len(family))
-        both.append(family.cues | context(family.cues, first))
+        said = unseen[family.root].log_odds(told).reshape(len(family), len(family))
+        both.append(family.cues | context(family.cues, said))
     second_names = tuple(both[0])
     x2, y2, weight2, _ = rows(families, [table(cues, second_names) for cues in both])
-    first_trees = exported(fit_trees(x, y, weight, setting, seed), names)
-    second_trees = exported(fit_trees(x2, y2, weight2, setting, seed), second_names)
-    return first_trees, second_trees
-
-
-def second_odds(family: Measured, first: boosting.Trees, second: boosting.Trees) -> Matrix:
-    """Log odds of the second round, shape [K, K], minus infinity on the diagonal."""
-    odds = second_round(family.cues, first, second)
-    np.fill_diagonal(odds, -np.inf)
-    return odds
+    first = exported(fit_trees(x, y, weight, setting, seed), names)
+    return Boosted(first, exported(fit_trees(x2, y2, weight2, setting, seed), second_names))

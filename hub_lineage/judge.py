@@ -1,7 +1,7 @@
 """A whole family judged at once: for every model the odds of each other one to be its parent, and of none.
 
-Networks that read all pairs together (:mod:`hub_lineage.network`) are asked, and their log odds averaged. The odds of all
-candidates and of "none of these" come from one division, so they sum to 1.
+Networks that read all pairs together (:mod:`hub_lineage.network`) and boosted trees (:mod:`hub_lineage.trees`) are asked, and
+their log odds averaged. The odds of all candidates and of "none of these" come from one division, so they sum to 1.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
+from hub_lineage import trees
 from hub_lineage.evidence import measure
 from hub_lineage.family import Family, Matrix
 from hub_lineage.network import KINDS, Network, from_tensors
@@ -24,7 +26,7 @@ from hub_lineage.read.dtypes import coarser, round_to
 from hub_lineage.types import Relation
 
 Mask = NDArray[np.bool_]
-NUMBERS = ("slope", "shift", "kin_cosine", "clone_parent", "cut")
+NUMBERS = ("weight", "slope", "shift", "kin_cosine", "clone_parent", "cut")
 """The numbers of a judge, in its order and by the names in its file."""
 _CHANCE = 4.5  # standard deviations that unrelated pairs stay below
 _NEARLY = 0.9999  # rounding to eight bits alone leaves more than this
@@ -32,9 +34,11 @@ _NEARLY = 0.9999  # rounding to eight bits alone leaves more than this
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """The fitted part: networks, a slope and a shift that calibrate them, and the cut for kinship."""
+    """The fitted part: networks and boosted trees, a slope and a shift that calibrate them, and the cut for kinship."""
 
     networks: tuple[Network, ...]
+    boosted: tuple[trees.Boosted, ...]
+    weight: float  # of the trees' log odds, beside 1 of the networks'
     slope: float
     shift: float
     kin_cosine: float
@@ -43,8 +47,15 @@ class Judge:
 
     def log_odds(self, cues: Mapping[str, Matrix]) -> tuple[Matrix, Matrix]:
         """Log odds of each ordered pair against "none of these", shape [K, K], and what kinds they are [K, K, kinds]."""
-        told = [network(cues) for network in self.networks]
-        return np.mean([odds for odds, _ in told], axis=0), np.mean([kinds for _, kinds in told], axis=0)
+        count = len(cues["cosine"])
+        odds, kinds = np.zeros((count, count)), np.zeros((count, count, len(KINDS)))
+        for network in self.networks:
+            told, kind = network(cues)
+            odds += told / len(self.networks)
+            kinds += kind / len(self.networks)
+        for boosted in self.boosted:
+            odds += self.weight * boosted(cues) / len(self.boosted)
+        return odds, kinds
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +91,16 @@ def shipped() -> Judge:
 
 
 def read_judge(stored: str, tensors: bytes) -> Judge:
-    """A judge from its two files: numbers and the names of cues as JSON, the networks as safetensors."""
+    """A judge from its two files: numbers and the names of cues as JSON, networks and trees as safetensors."""
     read, arrays = json.loads(stored), load(tensors)
-    numbered = [
-        {name.removeprefix(f"{k}."): value for name, value in arrays.items() if name.startswith(f"{k}.")}
-        for k in range(int(read["networks"]))
-    ]
+
+    def numbered(kind: str) -> list[dict[str, NDArray[Any]]]:
+        starts = [f"{kind}.{k}." for k in range(int(read[kind]))]
+        return [{name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)} for start in starts]
+
     return Judge(
-        tuple(from_tensors(read["cues"], each) for each in numbered),
+        tuple(from_tensors(read["cues"], each) for each in numbered("networks")),
+        tuple(trees.from_tensors(read["cues"], each) for each in numbered("boosted")),
         *(float(read[name]) for name in NUMBERS),
     )
 

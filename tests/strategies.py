@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.kinds.boosting import Trees
 from hub_lineage.family import Matrix
 from hub_lineage.judge import Judgement
+from hub_lineage.trees import Trees
 from hub_lineage.types import Fingerprint, Sample
 
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

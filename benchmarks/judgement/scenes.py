@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.cases import Crowd, crowds
 from benchmarks.judgement.lineage import Lineage
 from benchmarks.judgement.sums import Owner
-from benchmarks.kinds.boosted import read_boosted
+from benchmarks.kinds.boosting import read_boosted
 from benchmarks.zoo import ZooModel, load_truth
 from hub_lineage.family import Family
 from hub_lineage.judge import Judge, Judgement, components, judge, read_judge, shipped

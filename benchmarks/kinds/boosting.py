@@ -1,51 +1,31 @@
-"""Boosted decision trees, evaluated by numpy alone from a small JSON form (Friedman 2001)."""
+"""The judge of trees alone with which ``trace`` first gave its verdicts, from its gzipped file of JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import gzip
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.family import Matrix
+from hub_lineage.judge import NUMBERS, Judge
+from hub_lineage.trees import Boosted, Trees
 
-Whole = NDArray[np.int32]
 
-
-@dataclass(frozen=True, eq=False)
-class Trees:
-    """Trees over named features; node arrays of all trees are joined, leaves have themselves as children.
-
-    ``feature`` [n] indexes the names, ``threshold`` [n] sends values at or below it to ``left`` [n], others to ``right``
-    [n]; ``value`` [n] is what a leaf adds; ``roots`` [trees] are the first nodes.
-    """
-
-    names: tuple[str, ...]
-    base: float
-    roots: Whole
-    feature: Whole
-    threshold: Matrix
-    left: Whole
-    right: Whole
-    value: Matrix
-    depth: int
-
-    def log_odds(self, rows: Matrix) -> Matrix:
-        """The summed leaf values of each row, shape [n, names] to [n]."""
-        nodes = np.broadcast_to(self.roots, (len(rows), len(self.roots))).copy()
-        lines = np.arange(len(rows))[:, None]
-        for _ in range(self.depth):
-            below = rows[lines, self.feature[nodes]] <= self.threshold[nodes]
-            nodes = np.where(below, self.left[nodes], self.right[nodes])
-        total: Matrix = self.base + self.value[nodes].sum(axis=1)
-        return total
+def read_boosted(path: Path) -> Judge:
+    """A judge of trees alone; it knows nothing of kinds."""
+    stored = json.loads(gzip.decompress(path.read_bytes()))
+    boosted = Boosted(from_json(stored["first"]), from_json(stored["second"]))
+    return Judge((), (boosted,), *(float({"weight": 1.0, **stored}[name]) for name in NUMBERS))
 
 
 def from_json(stored: dict[str, Any]) -> Trees:
     """The trees of :func:`to_json`."""
 
-    def whole(name: str) -> Whole:
+    def whole(name: str) -> NDArray[np.int32]:
         return np.asarray(stored[name], dtype=np.int32)
 
     def real(name: str) -> Matrix:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
+from safetensors.numpy import load, save
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from benchmarks.judgement.baselines import FIRST_JUDGE
-from benchmarks.kinds.boosted import read_boosted
-from benchmarks.kinds.boosting import Trees, from_json, to_json
+from benchmarks.kinds.boosting import from_json, read_boosted, to_json
 from benchmarks.training import exported
+from hub_lineage.trees import Boosted, Trees, context, from_tensors, to_tensors
 from tests.strategies import OFTEN, boosted, seeds
 
 
@@ -51,6 +52,22 @@ def test_json_gives_the_trees_back_to_six_digits(trees: Trees) -> None:
     assert to_json(back) == to_json(trees)
 
 
+@given(boosted(), boosted())
+@OFTEN
+def test_both_rounds_come_back_from_a_file_of_tensors(first: Trees, second: Trees) -> None:
+    one = np.zeros((1, 1))
+    names = (*first.names, *context({"cosine": one}, one))
+    both = Boosted(first, replace(second, names=names))
+    back = from_tensors(first.names, load(save(to_tensors(both))))
+    for trees, again in ((both.first, back.first), (both.second, back.second)):
+        for field in fields(Trees):
+            value, read = getattr(trees, field.name), getattr(again, field.name)
+            if field.name == "value":
+                np.testing.assert_allclose(read, value, rtol=1e-6)
+            else:
+                np.testing.assert_array_equal(read, value)
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_log_odds_are_scikit_learn_s(seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -67,7 +84,7 @@ def test_log_odds_are_scikit_learn_s(seed: int) -> None:
 
 
 def test_the_trees_of_the_first_judge_are_whole() -> None:
-    first = read_boosted(FIRST_JUDGE)
+    (first,) = read_boosted(FIRST_JUDGE).boosted
     for trees in (first.first, first.second):
         nodes = len(trees.feature)
         assert nodes == len(trees.threshold) == len(trees.left) == len(trees.right) == len(trees.value)
