@@ -7,9 +7,9 @@ import json
 import math
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, islice
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +19,24 @@ from hub_lineage.errors import BadWeights, NoWeights
 from hub_lineage.read import dtypes
 from hub_lineage.read.index import read_index
 from hub_lineage.read.remembered import Remembered
+from hub_lineage.read.spans import taken
 from hub_lineage.sampling import FULL_SCHEME, RUN_LENGTH, SCHEME, Chosen, affordable, choose, ranges_of, runs_of
-from hub_lineage.types import Block, Fingerprint, Floats, Sample, Source, Tensor
+from hub_lineage.types import Block, ByteRange, Fingerprint, Floats, Sample, Source, Tensor
 
 SHORT_LENGTH = 1024
+AT_ONCE = 64_000_000
+"""Bytes of ranges that are held at a time, whatever is read altogether, or a single run's."""
 _LARGEST = np.float32(1e8)  # no weight comes near; sums of fourth powers stay below what float32 holds
 _MAGIC = b"HLFP"
 _VERSION = 3
 _UNPACKED = 2  # the version that is written where nothing is packed
 
+Run = tuple[int, int]
+_Wanted = tuple[Tensor, Run, tuple[ByteRange, ...]]
+
 
 def read_fingerprint(source: Source, *, full: bool = False) -> Fingerprint:
-    """The fingerprint of a model in an opened repository or folder: its headers, then the sampled ranges in one go.
+    """The fingerprint of a model in an opened repository or folder: its headers, then the sampled ranges.
 
     Args:
         source: The repository or folder.
@@ -68,15 +74,40 @@ def read_fingerprint(source: Source, *, full: bool = False) -> Fingerprint:
 
 
 def _sampled(source: Source, chosen: Chosen) -> tuple[Sample, ...]:
-    runs = [(tensor, run) for tensor, count in chosen for run in runs_of(tensor.shape, count)]
-    wanted = [ranges_of(tensor, *run) for tensor, run in runs]
-    read = iter(source.read([span for spans in wanted for span in spans]))
-    parts = [list(islice(read, len(spans))) for spans in wanted]
+    runs = ((tensor, run) for tensor, count in chosen for run in runs_of(tensor.shape, count))
+    unpacked = (one for batch in _batches(runs) for one in _read(source, batch))
     samples = []
-    for tensor, group in groupby(zip(runs, parts, strict=True), key=lambda item: item[0][0]):
-        raw = b"".join(_values(tensor, *run, part) for (_, run), part in group)
+    for tensor, group in groupby(unpacked, key=lambda item: item[0]):
+        raw = b"".join(raw for _, raw in group)
         samples.append(Sample(tensor.shape, tensor.dtype, raw, tensor.name, tensor.packing.word if tensor.packing else ""))
     return tuple(samples)
+
+
+def _batches(runs: Iterable[tuple[Tensor, Run]]) -> Iterator[list[_Wanted]]:
+    """The runs in their order, as many at a time as take :data:`AT_ONCE` bytes; one that takes more comes alone."""
+    batch: list[_Wanted] = []
+    seen: set[ByteRange] = set()
+    size = 0
+    for tensor, run in runs:
+        spans = ranges_of(tensor, *run)
+        more, _ = taken(set(spans) - seen)
+        if batch and size + more > AT_ONCE:
+            yield batch
+            batch, seen, size = [], set(), 0
+            more, _ = taken(spans)
+        batch.append((tensor, run, spans))
+        seen.update(spans)
+        size += more
+    if batch:
+        yield batch
+
+
+def _read(source: Source, batch: Sequence[_Wanted]) -> Iterator[tuple[Tensor, bytes]]:
+    """The values of each run, the bytes that several share read once."""
+    spans = list(dict.fromkeys(span for _, _, spans in batch for span in spans))
+    held = dict(zip(spans, source.read(spans), strict=True))
+    for tensor, run, wanted in batch:
+        yield tensor, _values(tensor, *run, [held[span] for span in wanted])
 
 
 def _values(tensor: Tensor, first: int, last: int, parts: Sequence[bytes]) -> bytes:

@@ -18,6 +18,7 @@ from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.hub import Hub, open_source, parse_reference
 from hub_lineage.read import declared as declarations
 from hub_lineage.read import mentioned
+from hub_lineage.read.index import weight_set
 from hub_lineage.read.remembered import Remembered
 from hub_lineage.registry import Registry, default_folder
 from hub_lineage.sampling import SCHEME
@@ -53,15 +54,13 @@ def read_model(source: Source, known: Model | None = None) -> Model:
 
 
 def _same_weights(known: Model, source: Source) -> bool:
-    """Whether the hashes show that no weight file is another; a weight file without a hash shows nothing."""
-    weights = [file for file in source.files if file.path.endswith(".safetensors")]
+    """Whether the hashes show that no weight file is another, in whatever format; one without a hash shows nothing."""
+    try:
+        weights = weight_set(source.files).files
+    except LineageError:
+        return False
     hashes = sorted(file.sha256 for file in source.files if file.sha256)
-    return (
-        bool(weights)
-        and all(file.sha256 for file in weights)
-        and tuple(hashes) == known.hashes
-        and known.fingerprint.scheme == SCHEME
-    )
+    return all(file.sha256 for file in weights) and tuple(hashes) == known.hashes and known.fingerprint.scheme == SCHEME
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +76,15 @@ class Found:
     costs: tuple[Cost, ...] = ()
     gone: frozenset[str] = frozenset()  # declared parents that the Hub doesn't know
     strange: tuple[Fingerprint, ...] = ()  # some of the strangers, for nulls
+    fitting: tuple[Model, ...] = ()  # those of ``fits`` whose weights were read
+    rest: tuple[Model, ...] = ()  # the strangers, and of other architectures those that aren't listed: the child may be disguised
     errors: Mapping[str, LineageError] = field(default_factory=dict)  # why some couldn't be read, by name
     opened: frozenset[tuple[str, str | None]] = frozenset()  # by ID and revision those whose sizes are in ``costs``
 
     @property
     def known(self) -> tuple[Model, ...]:
         """All models that the child can be compared with in some way."""
-        return (*self.alike, *(model for model, _ in self.parts), *self.unlike)
+        return (*self.alike, *(model for model, _ in self.parts), *self.unlike, *self.fitting)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,8 +214,9 @@ def _registered(registry: Registry | str | os.PathLike[str] | None, wanted: _Wan
         store = stack.enter_context(Registry.open(place))
     known, kin = _known(store, subject) if store else ([], 0)
     fits = store.bases(subject.fingerprint, _MOST_PARTS) if store and candidates.is_adapter(subject.fingerprint) else []
+    known += [model for fit in fits if store and (model := store.get(fit.id, fit.revision)) is not None]
     if hub is None:
-        return replace(_sorted_out(subject, known), unlike=(), fits=tuple(fits))
+        return replace(_unlisted(_sorted_out(subject, known)), fits=tuple(fits))
     added = search.search(
         subject,
         wanted.source.card,
@@ -234,7 +236,11 @@ def _registered(registry: Registry | str | os.PathLike[str] | None, wanted: _Wan
     found = _sorted_out(subject, list(models.values()), added.unread, (added.cost,))
     # What was found to be of another architecture and to share nothing tells nothing; what was named is always listed.
     fits = sorted(fitting.values(), key=lambda fit: fit.away)
-    return replace(found, unlike=(), fits=tuple(fits), gone=added.gone, opened=_revisions(added.models))
+    return replace(_unlisted(found), fits=tuple(fits), gone=added.gone, opened=_revisions(added.models))
+
+
+def _unlisted(found: Found) -> Found:
+    return replace(found, unlike=(), rest=(*found.rest, *found.unlike))
 
 
 def _revisions(models: Sequence[Model]) -> frozenset[tuple[str, str | None]]:
@@ -282,8 +288,11 @@ def _sorted_out(subject: Model, models: Sequence[Model], unread: tuple[str, ...]
     judged, rest = candidates.shortlist(subject.fingerprint, alike)
     parts, apart = candidates.sharing(subject.fingerprint, unlike)
     fits, apart = candidates.fitted(subject.fingerprint, apart)
+    named = {(fit.id, fit.revision) for fit in fits}
+    fitting = tuple(model for model in unlike if (model.id, model.revision) in named)
     strange = tuple(model.fingerprint for model in rest[:: max(1, len(rest) // _STRANGERS)][:_STRANGERS])
-    return Found(tuple(judged), len(rest), tuple(parts), tuple(apart), tuple(fits), unread, costs, strange=strange)
+    found = Found(tuple(judged), len(rest), tuple(parts), tuple(apart), tuple(fits), unread, costs, strange=strange)
+    return replace(found, rest=tuple(rest), fitting=fitting)
 
 
 def read_again(

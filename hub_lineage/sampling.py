@@ -19,6 +19,7 @@ from itertools import groupby, pairwise
 
 from hub_lineage import tensors as shapes
 from hub_lineage.read import dtypes
+from hub_lineage.read.spans import GAP, taken
 from hub_lineage.types import ByteRange, Tensor
 
 SCHEME = "hl2"
@@ -35,12 +36,13 @@ SMALL = 1_000_000
 """Weights of a network that counts as small."""
 MOST_WHOLE = 512
 """The commonest shape of a network is sampled whole up to so many tensors, where no other is."""
-SHARE = 0.018
-"""Of the bytes of a large model's tensors, what a fingerprint reads at the most where they are packed."""
+SHARE = 0.017
+"""Of the bytes of a large model's tensors, what is sampled at the most where they are packed; the files' heads come to it."""
 _LARGE = 100_000_000  # bytes from which that share counts
 _LEAST, _MOST = 2_000_000, 128_000_000  # bytes that may be read of a small model, and of the largest
-_FULL_LEAST, _FULL_MOST = 256_000_000, 512_000_000  # and at depth full, where runs lie over one another
+_FULL_LEAST, _FULL_MOST = 256_000_000, 512_000_000  # and at depth full
 _DEAREST = 16_000_000  # bytes that one tensor may cost, where nothing is cheaper
+_PIECES = 8  # requests that a run may take before each counts as the bytes that take as long
 _PACKED = 8  # runs start at multiples of 8 values, so that packed dtypes start on whole bytes
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -122,10 +124,11 @@ def _allowance(stored: int) -> int:
 
 
 def _cost(tensor: Tensor, count: int) -> int:
-    """Bytes that so many runs take of a packed tensor; what isn't packed counts nothing."""
+    """Bytes that so many runs of a packed tensor take, those between them included; what isn't packed counts nothing."""
     if tensor.packing is None:
         return 0
-    return sum(len(span) for run in runs_of(tensor.shape, count) for span in ranges_of(tensor, *run))
+    size, pieces = taken(span for run in runs_of(tensor.shape, count) for span in ranges_of(tensor, *run))
+    return size + max(0, pieces - _PIECES * count) * GAP
 
 
 def _spread(tensors: Sequence[Tensor], most: int, most_whole: int) -> list[Tensor]:

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from hub_lineage import candidates, derivation, explained, fuller, phylogeny, report, verdict
+from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.errors import UsageError
 from hub_lineage.evidence.soft import Soft
 from hub_lineage.fuller import Fuller
@@ -20,6 +21,8 @@ from hub_lineage.hub import Hub
 from hub_lineage.read import declared as declarations
 from hub_lineage.registry import Registry
 from hub_lineage.types import Agreement, Candidate, Child, Cost, Model, Progress, Trace, Verdict
+from hub_lineage.unmasked import Unmasked, is_plain, nearest
+from hub_lineage.unmasking import undisguised
 from hub_lineage.weighing import Weighed, asked_for, weigh
 
 Depth = Literal["quick", "full", "deep"]
@@ -50,7 +53,8 @@ def trace(
         declared: Whether what the card says is shown beside what was found. It moves no odds unless it is ``counted``.
         counted: Soft evidence that moves the odds, each piece a line of evidence: ``dates``, ``declared``, ``downloads``.
         depth: How much is read. ``quick``: a sample of every model. ``full``: the child and its nearest kin once more, up to a
-            million weights of each; what the sample holds whole isn't read twice.
+            million weights of each; what the sample holds whole isn't read twice. Where the child is no near copy of any model
+            as it stands, whole tensors too, up to 32 MiB a model, to undo what may disguise it.
         budget: Requests spent on finding candidates on the Hub at the most; 0 searches the registry alone.
         top: How many candidates are listed at the most.
         generations: How far the graph goes up and down.
@@ -72,7 +76,13 @@ def trace(
     if depth == "full":
         judged, more = _fully(judged, gathered.found, asked, hub, tell)
         costs += more
-    answer = _answer(gathered, judged, top=top, generations=generations)
+    made = derivation.explain(judged.models[0], gathered.found.known)
+    answer = _answer(gathered, judged, made, top=top, generations=generations)
+    if depth == "full" and made is None and not is_plain(judged.last):
+        unmasked, read, more = undisguised(gathered, nearest(judged.last), hub, tell)
+        costs += more
+        if unmasked is not None:
+            answer = _unmasked(gathered, unmasked, read, asked, top=top, generations=generations)
     return replace(answer, cost=total(began, costs))
 
 
@@ -83,6 +93,11 @@ class _Judged:
     models: tuple[Model, ...]
     quick: Weighed
     fuller: Fuller | None = None
+
+    @property
+    def last(self) -> Weighed:
+        """The last reading: of the nearest kin alone where there was a fuller one."""
+        return self.fuller.weighed if self.fuller else self.quick
 
     @cached_property
     def weighed(self) -> Weighed:
@@ -103,7 +118,21 @@ def _fully(judged: _Judged, found: Found, counted: Sequence[Soft], hub: Hub | No
     return _Judged((read[0], *models[1:]), judged.quick, Fuller(members, weigh(read, counted))), costs
 
 
-def _answer(gathered: Gathered, judged: _Judged, *, top: int, generations: int) -> Trace:
+def _unmasked(
+    gathered: Gathered, unmasked: Unmasked, read: Sequence[Model], counted: Sequence[Soft], *, top: int, generations: int
+) -> Trace:
+    """The answer about a child without its disguise, judged among its kin in the layout of the nearest of them."""
+    child, *kin = unmasked.models
+    models = (replace(child, declared=gathered.said), *kin)
+    found = replace(gathered.found, alike=tuple(kin), strangers=len(read) - len(kin), parts=(), unlike=(), fits=(), strange=())
+    judged = _Judged(models, weigh(models, counted))
+    made = derivation.explain(models[0], found.known)
+    answer = _answer(replace(gathered, found=found), judged, made, top=top, generations=generations)
+    listed = unmasked.candidates(answer.candidates, read, top)
+    return replace(answer, verdict=unmasked.verdict(answer.verdict), candidates=listed)
+
+
+def _answer(gathered: Gathered, judged: _Judged, made: Derivation | None, *, top: int, generations: int) -> Trace:
     subject, found, said = gathered.subject, gathered.found, gathered.said
     models, weighed = judged.models, judged.weighed
     judgement, forest = weighed.judgement, phylogeny.forest(weighed.judgement)
@@ -111,7 +140,6 @@ def _answer(gathered: Gathered, judged: _Judged, *, top: int, generations: int) 
     listed = _listed(_shown(judged, forest, found, top), found, top)
     drawn = phylogeny.graph(forest, judgement, report.nodes(models), 0, generations=generations)
     known = found.known
-    made = derivation.explain(models[0], known)
     if made is None:
         agreement = _agreement(weighed, models, found, answer)
     else:  # how it was made, to within rounding, is surer than any odds
@@ -119,6 +147,9 @@ def _answer(gathered: Gathered, judged: _Judged, *, top: int, generations: int) 
         drawn = explained.graph(drawn, subject.id, made, report.nodes(known))
         answer = explained.verdict(answer, made)
         agreement = declarations.agreement(models[0].declared, answer, {model.id for model in known})
+    if candidates.is_adapter(models[0].fingerprint) and agreement == "unverifiable":
+        agreement, told = derivation.adapter.declared(models[0], known)
+        answer = replace(answer, summary=f"{answer.summary} {told}")
     return Trace(
         child=Child(subject.id, subject.revision, subject.fingerprint.architecture, subject.fingerprint.parameters),
         verdict=answer,

@@ -31,7 +31,7 @@ KEYS = {
     "": {"schema", "child", "verdict", "candidates", "declared", "agreement", "graph", "cost"},
     "child": {"id", "revision", "architecture", "parameters"},
     "verdict": {"kind", "probability", "none_probability", "summary", "settle", "parents"},
-    "parents": {"id", "revision", "relation", "probability", "coefficient"},
+    "parents": {"id", "revision", "relation", "probability", "coefficient", "interval"},
     "candidates": {"rank", "id", "revision", "probability", "family_probability", "relation", "kinship", "evidence", "layers"},
     "evidence": {"source", "value", "null", "p_value", "tensors"},
     "null": {"mean", "sd", "n", "source"},

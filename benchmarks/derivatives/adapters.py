@@ -1,35 +1,36 @@
-"""Adapters of ranks 2 to 64, trained by peft: kept apart, merged in, and pruned models beside them; whose base is it?
+"""Adapters of ranks 2 to 64, trained by peft: kept apart or merged in; whose base is it, and of what rank?
 
 ``rows()`` gives the figures. The base's children, siblings and strangers are candidates too.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
-from benchmarks.derivatives import models, nets, prints
+from benchmarks.derivatives import models, nets, prints, recipes
 from benchmarks.derivatives.models import Made
-from benchmarks.derivatives.recipes import recipes
+from benchmarks.derivatives.processes import spread
+from benchmarks.derivatives.recipes import Split
 from benchmarks.results_file import Figure
-from hub_lineage.derivation import adapter, low_rank
+from hub_lineage.derivation import LEAST, adapter, low_rank
 from hub_lineage.types import Model
 
 RANKS = (2, 4, 8, 16, 32, 64)
 TARGETS: Mapping[str, tuple[str, ...]] = {
-    "language": ("q_proj", "v_proj", "up_proj", "c_attn", "c_fc"),
-    "vision": ("query", "value", "q_proj", "v_proj", "fc1", "dense"),
+    "language": ("q_proj", "v_proj", "up_proj", "c_attn", "c_fc", "query_key_value", "dense_h_to_4h"),
+    "vision": ("query", "value", "q_proj", "v_proj", "fc1", "dense", "pwconv1"),
 }
+NETS = ("llama", "llama-tied", "neox", "vit", "vit-deep", "convnext")
+"""Architectures whose linear layers peft adapts."""
 _STEPS = 40
 _RATE = 2e-3
-_THIN = 32  # half the width of these networks
+_RANK = re.compile(r"by rank (\d+) ")
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -64,7 +65,7 @@ def adapted(base: Made, rank: int, seed: int = 0) -> Adapted:
     names = {name.rpartition(".")[2] for name, part in net.named_modules() if _is_linear(part)}
     chosen = [name for name in TARGETS[base.kind] if name in names]
     wrapped: Any = get_peft_model(net, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=chosen))
-    recipe = next(one for one in recipes() if one.id == base.id)
+    recipe = recipes.recipe(base.id)
     nets.tune(wrapped, replace(recipe, seed=recipe.seed + rank + seed, steps=_STEPS, rate=_RATE, share=1 + seed % 2))
     deltas = {
         name: part.get_delta_weight("default").detach().clone()
@@ -72,80 +73,138 @@ def adapted(base: Made, rank: int, seed: int = 0) -> Adapted:
         if hasattr(part, "lora_A")
     }
     net = wrapped.merge_and_unload()
-    merged = _stored(net)
+    merged = prints.saved(net)
     with torch.no_grad():
         for name, part in net.named_modules():
             if _is_linear(part):
                 part.weight.copy_(deltas.get(name, torch.zeros_like(part.weight)))
-    changed = _stored(net)
+    changed = prints.saved(net)
     before = prints.weights(base)
     adds = {name: changed[name] for name in before if name in changed and not np.array_equal(merged[name], before[name])}
     return Adapted(base, rank, adds, merged)
 
 
-def _stored(net: Any) -> dict[str, NDArray[np.float32]]:
-    """Its weights by the names that transformers stores them under."""
-    with tempfile.TemporaryDirectory() as folder:
-        net.save_pretrained(folder)
-        return dict(load_file(Path(folder) / "model.safetensors"))
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One answer about an adapter of a rank: of which kind, whether it is right, and the rank that was told (0 for none)."""
+
+    kind: str
+    rank: int
+    right: bool
+    told: int = 0
 
 
-def rows(ranks: tuple[int, ...] = RANKS) -> list[Figure]:
-    """``adapter.base_first`` with its parts beside it."""
-    first: dict[str, list[bool]] = {"apart": [], "merged F32": [], "merged BF16": [], "declared": [], "false": [], "rank": []}
-    for one, known in _cases(ranks):
-        for kind, right in _judged(one, known):
-            first[kind].append(right)
-    shares = {kind: float(np.mean(found)) for kind, found in first.items() if found}
-    wrong = shares.pop("false", 0.0)
-    note = f"{len(first['apart'])} adapters of ranks {min(ranks)} to {max(ranks)}; plain fine-tunes claimed {wrong:.3f}"
-    return [Figure("adapter.base_first", shares.pop("apart"), "share", ">= .95", shares, note)]
+def rows(split: Split = "reporting") -> list[Figure]:
+    """Adapters apart and declared, and merged in: whose they are, and their ranks."""
+    models.models(split)
+    asked = [one for answers in spread(_asked, _cases(split)) for one in answers]
+    return [*_apart(asked), *_inside(asked)]
 
 
-def _cases(ranks: tuple[int, ...]) -> Iterator[tuple[Adapted, list[Made]]]:
-    """Adapters of roots and of fine-tunes, each with all models of its architecture."""
-    everyone = models.models()
-    for i, rank in enumerate(ranks):
-        for base in everyone:
-            wanted = base.parent is None or base.id.endswith(("-near", "-half"))
-            if wanted and base.net in {"llama", "llama-tied", "vit", "vit-deep"} and (base.parent is None or i % 2 == 0):
-                yield adapted(base, rank), [one for one in everyone if one.net == base.net]
+def _apart(asked: Sequence[Asked]) -> Iterator[Figure]:
+    apart, said = ([one for one in asked if one.kind.startswith(kind)] for kind in ("apart", "declared"))
+    alone = [one for one in asked if one.kind == "alone"]
+    note = f"{len(apart)} adapters, declaration hidden; named without a merge known: {sum(not one.right for one in alone)}"
+    yield Figure("adapter.base_first", _share(apart), "of adapters", ">= .95", _by_rank(apart), note)
+    kinds = {kind.removeprefix("declared "): _share([one for one in said if one.kind == kind]) for kind in _kinds(said)}
+    yield Figure(
+        "adapter.declared",
+        _share(said),
+        "of declarations",
+        ">= .95",
+        kinds,
+        f"{len(said)} declarations: true, false, no merge known",
+    )
 
 
-def _judged(one: Adapted, known: list[Made]) -> Iterator[tuple[str, bool]]:
-    there = [prints.model(made) for made in known]
-    inside = one.inside()
+def _inside(asked: Sequence[Asked]) -> Iterator[Figure]:
+    merged = [one for one in asked if one.kind.startswith("merged")]
+    kinds = {kind: _share([one for one in merged if one.kind == kind]) for kind in _kinds(merged)}
+    yield Figure(
+        "low_rank.base_first", _share(merged), "of models", "", kinds | _by_rank(merged), f"{len(merged)} merged-in adapters"
+    )
+    errors = {kind: [abs(one.told - one.rank) for one in merged if one.kind == kind and one.right] for kind in _kinds(merged)}
+    everything = [error for found in errors.values() for error in found]
+    means = {kind: float(np.mean(found)) for kind, found in errors.items() if found}
+    exact = f"exact in {np.mean([error == 0 for error in everything]):.3f} of {len(everything)} whose base is right"
+    yield Figure("low_rank.rank_error", float(np.mean(everything)), "mean absolute error", "", means, exact)
+    absent = [one for one in asked if one.kind == "absent"]
+    yield Figure(
+        "low_rank.absent_false",
+        1 - _share(absent),
+        "of models",
+        "",
+        {},
+        f"{len(absent)} merged-in adapters whose base isn't known",
+    )
+
+
+def _share(asked: Sequence[Asked]) -> float:
+    return float(np.mean([one.right for one in asked]))
+
+
+def _kinds(asked: Sequence[Asked]) -> list[str]:
+    return list(dict.fromkeys(one.kind for one in asked))
+
+
+def _by_rank(asked: Sequence[Asked]) -> dict[str, float]:
+    return {f"rank {rank}": _share([one for one in asked if one.rank == rank]) for rank in sorted({one.rank for one in asked})}
+
+
+def _cases(split: Split) -> list[tuple[str, int]]:
+    """Bases with ranks: roots with every other rank, fine-tunes with one."""
+    bases = [one for one in models.models(split) if one.net in NETS]
+    tuned = [one for one in bases if one.parent == one.root and one.id in recipes.quantised(split)]
+    some = [(one.id, RANKS[i % len(RANKS)]) for i, one in enumerate(tuned)]
+    roots = [one for one in bases if one.parent is None]
+    return [*((one.id, rank) for i, one in enumerate(roots) for rank in RANKS[i % 2 :: 2]), *some]
+
+
+def _asked(case: tuple[str, int]) -> list[Asked]:
+    """What is asked of one adapter; all models of its base's architecture are known."""
+    name, rank = case
+    base = models.model(name)
+    known = [one for one in models.models(models.split_of(base)) if one.net == base.net]
+    one = adapted(base, rank)
+    return [*_of_apart(one, known), *(_of_inside(one, known) if _is_thin(one) else ())]
+
+
+def _is_thin(one: Adapted) -> bool:
+    """Whether what was added is of low rank at all, in networks so narrow."""
+    return all(2 * one.rank <= min(len(held), held[0].size) for held in one.adds.values())
+
+
+def _of_apart(one: Adapted, known: Sequence[Made]) -> Iterator[Asked]:
+    there, inside = [prints.model(made) for made in known], one.inside()
     found = adapter.explain(one.apart(), [*there, inside])
-    yield "apart", found is not None and found.parents[0].id == one.base.id
+    yield Asked("apart", one.rank, found is not None and found.parents[0].id == one.base.id)
+    yield Asked("alone", one.rank, adapter.explain(one.apart(), there) is None)
     other = next(made.id for made in known if made.id != one.base.id)
-    truth = adapter.declared(one.apart(one.base.id), [*there, inside])[0]
-    lie = adapter.declared(one.apart(other), [*there, inside])[0]
-    alone = adapter.declared(one.apart(one.base.id), there)[0]
-    yield "declared", (truth, lie, alone) == ("confirmed", "contradicted", "unverifiable")
-    yield "false", adapter.explain(one.apart(), there) is not None
-    if one.rank > _THIN:  # of full rank in networks so narrow
-        return
+    answers = {
+        "true": (adapter.declared(one.apart(one.base.id), [*there, inside])[0], "confirmed"),
+        "false": (adapter.declared(one.apart(other), [*there, inside])[0], "contradicted"),
+        "no merge known": (adapter.declared(one.apart(one.base.id), there)[0], "unverifiable"),
+    }
+    for kind, (answer, right) in answers.items():
+        yield Asked(f"declared {kind}", one.rank, answer == right)
+
+
+def _of_inside(one: Adapted, known: Sequence[Made]) -> Iterator[Asked]:
+    """Merged in, at depth full: whole rows are known there."""
     whole = [prints.model(made, full=True) for made in known]
     for dtype in ("F32", "BF16"):
         found = low_rank.explain(one.inside(dtype, full=True), whole)
-        yield f"merged {dtype}", found is not None and found.parents[0].id == one.base.id
-        if dtype == "F32":
-            yield "rank", found is not None and f"by rank {one.rank} " in found.summary
+        right = found is not None and found.relation == "adapter" and found.parents[0].id == one.base.id
+        told = _RANK.search(found.summary) if found is not None else None
+        yield Asked(f"merged {dtype}", one.rank, right, int(told[1]) if told else 0)
+    found = low_rank.explain(one.inside(full=True), [model for model in whole if model.id != one.base.id])
+    yield Asked("absent", one.rank, found is None or found.probability < LEAST)
 
 
 def _is_linear(part: Any) -> bool:
     return type(part).__name__ in {"Linear", "Conv1D"}
 
 
-def false_claims() -> Iterator[tuple[str, bool]]:
-    """Plain fine-tunes, each with whether a low-rank difference from any other model is claimed."""
-    everyone = models.models()
-    for made in everyone:
-        others = [prints.model(one) for one in everyone if one.net == made.net and one.id != made.id]
-        yield made.id, low_rank.explain(prints.model(made), others) is not None
-
-
 if __name__ == "__main__":
-    for figure in rows():
+    for figure in rows("choosing"):
         print(figure)
-    print([name for name, claimed in false_claims() if claimed])

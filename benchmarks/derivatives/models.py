@@ -1,6 +1,7 @@
 """The trained models of this benchmark, each a folder that transformers wrote, and the writing of what is made from them.
 
-``models()`` trains what isn't there yet and returns all of them; ``python -m benchmarks.derivatives.models`` lists them.
+``models()`` trains what isn't there yet and returns all of them; ``python -m benchmarks.derivatives.models`` lists those that
+figures are reported of.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.derivatives.recipes import Kind, Recipe, digest, recipes
+from benchmarks.derivatives.processes import spread
+from benchmarks.derivatives.recipes import SPLITS, Kind, Recipe, Split, digest, recipe, recipes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,30 +37,40 @@ class Made:
     dtype: str
 
 
-def folder() -> Path:
-    """Where models of these recipes lie."""
-    return CACHE / digest()
+def folder(split: Split = "choosing") -> Path:
+    """Where models of a split's recipes lie."""
+    return CACHE / digest(split)
 
 
 @cache
-def _all() -> tuple[Made, ...]:
-    with _alone():
-        return tuple(_trained(recipe) for recipe in recipes())
+def _all(split: Split) -> tuple[Made, ...]:
+    wanted = {one.id: _made(split, one) for one in recipes(split)}
+    with _alone(split):
+        roots = {made.root for made in wanted.values() if not _is_there(made)}
+        if roots:
+            spread(partial(_train_family, split), sorted(roots))
+    return tuple(wanted.values())
 
 
-def models() -> list[Made]:
-    """Every trained model, parents before their children; trained first where they aren't there, some minutes on one core."""
-    return list(_all())
+def models(split: Split = "choosing") -> list[Made]:
+    """Every trained model, parents before their children; trained first where they aren't there, two minutes on two cores."""
+    return list(_all(split))
+
+
+def split_of(made: Made) -> Split:
+    """The split that a trained model, or what was made of one, belongs to."""
+    return next(split for split in SPLITS if any(one.id == made.root for one in recipes(split)))
 
 
 def model(name: str) -> Made:
-    """The trained model of that ID."""
-    return next(one for one in _all() if one.id == name)
+    """The trained model of that ID, of whichever split."""
+    split = next(split for split in SPLITS if any(one.id == name for one in recipes(split)))
+    return next(one for one in _all(split) if one.id == name)
 
 
 def family(root: str) -> list[Made]:
     """A root and all that comes from it."""
-    return [one for one in _all() if one.root == root]
+    return [one for one in _all(split_of(model(root))) if one.root == root]
 
 
 def load(made: Made) -> Any:
@@ -90,7 +102,7 @@ def derived(parent: Made, changed: Mapping[str, Tensor], name: str, *, config: M
 
     from safetensors.torch import save_file  # noqa: PLC0415 - brings torch
 
-    target = folder() / "derived" / name
+    target = folder(split_of(parent)) / "derived" / name
     target.mkdir(parents=True, exist_ok=True)
     kept = json.loads((parent.path / "config.json").read_text()) | dict(config or {})
     (target / "config.json").write_text(json.dumps(kept, indent=1))
@@ -100,42 +112,44 @@ def derived(parent: Made, changed: Mapping[str, Tensor], name: str, *, config: M
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One process trains at a time; the others wait and find the models there."""
-    folder().mkdir(parents=True, exist_ok=True)
-    with (folder() / "lock").open("w") as lock:
+def _alone(split: Split) -> Iterator[None]:
+    """One process trains at a time, with its own helpers; the others wait and find the models there."""
+    folder(split).mkdir(parents=True, exist_ok=True)
+    with (folder(split) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _place(name: str) -> Path:
-    return folder() / name
+def _made(split: Split, one: Recipe) -> Made:
+    return Made(one.id, folder(split) / one.id, one.parent, one.root, one.kind, one.net, one.dtype)
 
 
-def _trained(recipe: Recipe) -> Made:
-    made = Made(recipe.id, _place(recipe.id), recipe.parent, recipe.root, recipe.kind, recipe.net, recipe.dtype)
-    if not (made.path / "model.safetensors").exists():
-        _train(recipe, made)
-    return made
+def _is_there(made: Made) -> bool:
+    return (made.path / "model.safetensors").exists()
 
 
-def _train(recipe: Recipe, made: Made) -> None:
+def _train_family(split: Split, root: str) -> None:
+    """Trains what is missing of a family, parents before their children."""
+    for one in recipes(split):
+        made = _made(split, one)
+        if one.root == root and not _is_there(made):
+            _train(split, one, made)
+
+
+def _train(split: Split, one: Recipe, made: Made) -> None:
     import torch  # noqa: PLC0415 - seconds of import, only where one is trained
 
     from benchmarks.derivatives import nets  # noqa: PLC0415 - likewise
 
     torch.set_num_threads(1)  # one thread, one result
-    if recipe.parent is None:
-        net = nets.made(recipe.net, recipe.seed)
-    else:
-        net = load(Made(recipe.parent, _place(recipe.parent), None, recipe.root, recipe.kind, recipe.net, "F32"))
-    nets.tune(net, recipe)
-    half = made.path.with_name(f"{recipe.id}.part")
+    net = nets.made(one.net, one.seed) if one.parent is None else load(_made(split, recipe(one.parent)))
+    nets.tune(net, one)
+    half = made.path.with_name(f"{one.id}.part")
     shutil.rmtree(half, ignore_errors=True)
-    net.to(nets.DTYPES[recipe.dtype]).save_pretrained(half)
+    net.to(nets.DTYPES[one.dtype]).save_pretrained(half)
     half.rename(made.path)
 
 
 if __name__ == "__main__":
-    for one in models():
-        print(one.id, one.net, one.dtype, one.parent or "-", one.path)
+    for each in models("reporting"):
+        print(each.id, each.net, each.dtype, each.parent or "-", each.path)

@@ -8,13 +8,14 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from benchmarks.derivatives.recipes import Recipe
+from benchmarks.derivatives.recipes import Optimiser, Recipe
 from benchmarks.zoo import data
 
 SEQUENCE = 64
 """Bytes that a language model reads at once."""
 _BATCH = 16
 _IMAGES = 64
+_TURNED = "-turned"  # images by a quarter turn
 
 DTYPES: Final = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 
@@ -55,6 +56,22 @@ def _gpt2() -> nn.Module:
     return GPT2LMHeadModel(config)
 
 
+def _neox() -> nn.Module:
+    from transformers import GPTNeoXConfig, GPTNeoXForCausalLM  # noqa: PLC0415 - likewise
+
+    config = GPTNeoXConfig(
+        vocab_size=256,
+        hidden_size=64,
+        intermediate_size=192,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        max_position_embeddings=256,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    return GPTNeoXForCausalLM(config)
+
+
 def _vit(layers: int) -> nn.Module:
     from transformers import ViTConfig, ViTForImageClassification  # noqa: PLC0415 - likewise
 
@@ -87,6 +104,21 @@ def _resnet() -> nn.Module:
     return ResNetForImageClassification(config)
 
 
+def _convnext() -> nn.Module:
+    from transformers import ConvNextConfig, ConvNextForImageClassification  # noqa: PLC0415 - likewise
+
+    config = ConvNextConfig(
+        num_channels=1,
+        patch_size=2,
+        num_stages=3,
+        hidden_sizes=[32, 64, 96],
+        depths=[2, 3, 2],
+        image_size=data.SIDE,
+        num_labels=10,  # type: ignore[call-arg]
+    )
+    return ConvNextForImageClassification(config)
+
+
 NETS: Final[Mapping[str, Callable[[], nn.Module]]] = {
     "llama": lambda: _llama(4, 4, tied=False),
     "llama-tied": lambda: _llama(6, 2, tied=True),
@@ -94,6 +126,14 @@ NETS: Final[Mapping[str, Callable[[], nn.Module]]] = {
     "vit": lambda: _vit(4),
     "vit-deep": lambda: _vit(6),
     "resnet": _resnet,
+    "neox": _neox,
+    "convnext": _convnext,
+}
+
+
+_OPTIMISERS: Final[Mapping[Optimiser, Callable[[list[nn.Parameter], float], torch.optim.Optimizer]]] = {
+    "adamw": lambda wanted, rate: torch.optim.AdamW(wanted, lr=rate, weight_decay=0.01),
+    "sgd": lambda wanted, rate: torch.optim.SGD(wanted, lr=rate, momentum=0.9),
 }
 
 
@@ -104,10 +144,10 @@ def made(net: str, seed: int) -> Any:
 
 
 def tune(net: Any, recipe: Recipe) -> None:
-    """Trains a network in place as the recipe says, by AdamW with a cosine schedule; deterministic on one thread."""
+    """Trains a network in place as the recipe says, its rate falling by a cosine; deterministic on one thread."""
     generator = torch.Generator().manual_seed(recipe.seed)
     wanted = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(wanted, lr=recipe.rate, weight_decay=0.01)
+    optimiser = _OPTIMISERS[recipe.optimiser](wanted, recipe.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, recipe.steps, eta_min=recipe.rate / 20)
     batch = _texts(recipe) if recipe.kind == "language" else _pictures(recipe)
     net.train()
@@ -138,7 +178,9 @@ def _texts(recipe: Recipe) -> Batch:
 
 
 def _pictures(recipe: Recipe) -> Batch:
-    pixels, labels = data.images(recipe.data)
+    pixels, labels = data.images(recipe.data.removesuffix(_TURNED))
+    if recipe.data.endswith(_TURNED):
+        pixels = torch.rot90(pixels, 1, (2, 3))
     kept = torch.arange(len(pixels))
     if recipe.share:
         kept = kept[kept % 2 == recipe.share - 1]

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 from benchmarks.derivatives.models import Made, tensors
 from hub_lineage.fingerprint import read_fingerprint
 from hub_lineage.hub.local import LocalSource
+from hub_lineage.read import dtypes
 from hub_lineage.types import Declaration, Fingerprint, Model, Reference
 
 _BLOCK = 32
@@ -37,6 +39,18 @@ def model(made: Made, *, full: bool = False) -> Model:
 def weights(made: Made) -> Weights:
     """All weights of a trained model as float32."""
     return {name: value.float().numpy() for name, value in tensors(made).items()}
+
+
+def saved(net: Any) -> Weights:
+    """A network's weights by the names that transformers stores them under, which those in memory need not be."""
+    with tempfile.TemporaryDirectory() as folder:
+        net.save_pretrained(folder)
+        return dict(load_file(Path(folder) / "model.safetensors"))
+
+
+def stored(held: NDArray[np.float32], dtype: str) -> NDArray[np.float32]:
+    """The values that are left once they were stored in that dtype."""
+    return dtypes.round_to(dtype, held)
 
 
 def matrices(made: Made) -> tuple[str, ...]:

@@ -69,8 +69,27 @@ def signed_blocks(bits: int, scale_bits: int) -> Callable[[Weights], Weights]:
     return rounded
 
 
+def whole_numbers(weights: Weights) -> Weights:
+    """``INT8`` of ONNX: a scale for the whole matrix and a whole zero among codes that aren't negative (dynamic quantisation)."""
+    least, largest = min(float(weights.min()), 0.0), max(float(weights.max()), 0.0)
+    scale = np.float32(max((largest - least) / 255, _NEAR_ZERO))
+    zero = np.rint(-least / scale)
+    found: Weights = ((np.clip(np.rint(weights / scale) + zero, 0, 255) - zero) * scale).astype(np.float32)
+    return found
+
+
+def uneven_super_blocks(weights: Weights) -> Weights:
+    """``IQ4_XS``: blocks of 32 on sixteen uneven levels, their scales rounded to six bits in 256 values."""
+    blocks = weights.reshape(-1, _SUPER // 32, 32)
+    extreme = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=2, keepdims=True), axis=2)[..., 0]
+    scale = _few_signed((extreme / _IQ4[0]).astype(np.float32), 6)
+    levels = scale[..., None] * _IQ4
+    nearest = np.abs(blocks[..., None] - levels[:, :, None, :]).argmin(axis=3)
+    return np.take_along_axis(levels, nearest, axis=2).astype(np.float32).reshape(weights.shape)
+
+
 def uneven_blocks(weights: Weights) -> Weights:
-    """``IQ4_NL`` and ``IQ4_XS``: blocks of 32 on sixteen uneven levels."""
+    """``IQ4_NL``: blocks of 32 on sixteen uneven levels."""
     blocks = weights.reshape(-1, 32)
     extreme = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=1, keepdims=True), axis=1)
     scale = (extreme / _IQ4[0]).astype(np.float16).astype(np.float32)
@@ -145,15 +164,20 @@ ROUNDINGS: Final[dict[str, Callable[[Weights], Weights]]] = {
     "Q5_K": offset_blocks(5, 32, 6),
     "Q6_K": signed_blocks(6, 8),
     "IQ4_NL": uneven_blocks,
+    "IQ4_XS": uneven_super_blocks,
     "AWQ-4": grouped,
     "NF4": four_bit("nf4"),
     "NF4 nested": four_bit("nf4", nested=True),
     "FP4": four_bit("fp4"),
     "INT8": eight_bit,
+    "INT8 ONNX": whole_numbers,
     "FP8": float_eight,
     "FP8 by row": lambda weights: float_eight(weights, by_row=True),
 }
 """Formats that need nothing but the weights; the first word of each is that of its packing."""
+
+IN_SUPER_BLOCKS: Final = frozenset({"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"})
+"""Formats that fit no matrix but one of so many values."""
 
 
 def _few(scales: Weights, bits: int) -> Weights:

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Weights = dict[str, Array]
+_GROUPS: Final = 4  # of the zoo's group norms
+
+
+class End(NamedTuple):
+    """Where the units of a wire stand in a tensor: so many along an axis, from a place on."""
+
+    name: str
+    axis: int
+    start: int
+    length: int
 
 
 @dataclass(frozen=True)
 class Wire:
-    """Units between layers: ``makers`` and ``takers`` are tensors with the axis and the place at which the units begin there.
+    """Units between layers, left there by ``makers`` and taken by ``takers``.
 
-    ``head`` is how many units stand together (a head's), 1 where each stands alone. ``linear`` makers may be scaled by any
-    positive factor if takers are divided by it; there are none where an activation isn't linear for positive factors.
+    They stand in ``count`` blocks, which move as wholes: single units, groups, or heads. ``kind`` is ``units`` within a block
+    of a network, ``heads``, ``within`` for the units inside heads, which move in their head alone, or ``stream`` for what runs
+    through many blocks. ``scaled`` makers may be multiplied by any positive factor if takers are divided by it; there are none
+    where an activation isn't linear for positive factors.
     """
 
-    size: int
-    makers: tuple[tuple[str, int, int], ...]
-    takers: tuple[tuple[str, int, int], ...]
-    head: int = 1
-    linear: tuple[str, ...] = field(default=())
+    kind: Literal["units", "heads", "within", "stream"]
+    count: int
+    makers: tuple[End, ...]
+    takers: tuple[End, ...]
+    scaled: tuple[End, ...] = ()
 
 
 def wires(weights: Mapping[str, Array], heads: int, *, rectified: bool = True) -> list[Wire]:
@@ -37,61 +50,74 @@ def wires(weights: Mapping[str, Array], heads: int, *, rectified: bool = True) -
         heads: Attention heads in each block.
         rectified: Whether the activations of its plain layers are linear for positive factors.
     """
-    return [*_gated(weights), *_attention(weights, heads), *_expansions(weights), *_plain(weights, rectified=rectified)]
+    found = [*_gated(weights), *_projections(weights, heads), *_fused(weights, heads), *_expansions(weights)]
+    return [*found, *_plain(weights, rectified=rectified)]
 
 
-def _with_bias(weights: Mapping[str, Array], name: str, axis: int, start: int = 0) -> list[tuple[str, int, int]]:
+def _end(weights: Mapping[str, Array], name: str, axis: int) -> End:
+    return End(name, axis, 0, weights[name].shape[axis])
+
+
+def with_bias(weights: Mapping[str, Array], name: str, axis: int) -> list[End]:
+    """Where the units that a layer makes stand: along an axis of its weight, and in its bias where it has one."""
     bias = name.removesuffix("weight") + "bias"
-    return [(name, axis, start), *([(bias, 0, start)] if bias in weights else [])]
+    return [_end(weights, name, axis), *([_end(weights, bias, 0)] if bias in weights else [])]
 
 
 def _gated(weights: Mapping[str, Array]) -> Iterator[Wire]:
     for name in weights:
         if name.endswith("gate_proj.weight"):
-            up, down = (name.replace("gate_proj", other) for other in ("up_proj", "down_proj"))
-            yield Wire(len(weights[name]), ((name, 0, 0), (up, 0, 0)), ((down, 1, 0),), linear=(up,))
+            gate, up = _end(weights, name, 0), _end(weights, name.replace("gate_proj", "up_proj"), 0)
+            down = _end(weights, name.replace("gate_proj", "down_proj"), 1)
+            yield Wire("units", gate.length, (gate, up), (down,), (up,))
 
 
-def _attention(weights: Mapping[str, Array], heads: int) -> Iterator[Wire]:
-    """Whole heads of a block, then the values' units within all heads as one wire that may be scaled."""
-    for name, array in weights.items():
+_PROJECTIONS: Final = (
+    ("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight", "self_attn.o_proj.weight"),
+    (
+        "attention.attention.query.weight",
+        "attention.attention.key.weight",
+        "attention.attention.value.weight",
+        "attention.output.dense.weight",
+    ),
+)
+
+
+def _projections(weights: Mapping[str, Array], heads: int) -> Iterator[Wire]:
+    """Heads, with the queries that share a key as one, and the units of values within them, where each has a key of its own."""
+    for name in weights:
         for query, key, value, out in _PROJECTIONS:
-            if name.endswith(query) and len(weights[name.replace(query, key)]) == len(array):
-                k, v, o = (name.replace(query, other) for other in (key, value, out))
-                made = [part for one in (name, k, v) for part in _with_bias(weights, one, 0)]
-                yield Wire(
-                    len(array),
-                    tuple(made),
-                    ((o, 1, 0),),
-                    len(array) // heads,
-                    linear=tuple(n for n, _, _ in _with_bias(weights, v, 0)),
-                )
+            if name.endswith(query):
+                made = [with_bias(weights, name.replace(query, other), 0) for other in (query, key, value)]
+                taken = _end(weights, name.replace(query, out), 1)
+                count = heads * made[1][0].length // made[0][0].length
+                yield Wire("heads", count, tuple(end for ends in made for end in ends), (taken,))
+                if count == heads:
+                    yield Wire("within", count, tuple(made[2]), (taken,), tuple(made[2]))
+
+
+def _fused(weights: Mapping[str, Array], heads: int) -> Iterator[Wire]:
+    for name, array in weights.items():
         if name.endswith(("attn.qkv.weight", "attn.c_attn.weight")):
             axis = 0 if "qkv" in name else 1
             size = array.shape[axis] // 3
-            out = name.replace("qkv", "proj").replace("c_attn", "c_proj")
-            made = [part for third in range(3) for part in _with_bias(weights, name, axis, third * size)]
-            yield Wire(size, tuple(made), ((out, 1 - axis, 0),), size // heads)
-
-
-_PROJECTIONS = (
-    ("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight", "self_attn.o_proj.weight"),
-    ("attention.query.weight", "attention.key.weight", "attention.value.weight", "output.dense.weight"),
-)
+            out = _end(weights, name.replace("qkv", "proj").replace("c_attn", "c_proj"), 1 - axis)
+            thirds = [[end._replace(start=i * size, length=size) for end in with_bias(weights, name, axis)] for i in range(3)]
+            yield Wire("heads", heads, tuple(end for third in thirds for end in third), (out,))
+            yield Wire("within", heads, tuple(thirds[2]), (out,), tuple(thirds[2]))
 
 
 def _expansions(weights: Mapping[str, Array]) -> Iterator[Wire]:
     """Hidden layers of two-layer perceptrons in transformers; their activations aren't linear."""
-    for name, array in weights.items():
+    for name in weights:
         for first, second, axis in (
             ("mlp.0.weight", "mlp.2.weight", 0),
             ("mlp.c_fc.weight", "mlp.c_proj.weight", 1),
             ("intermediate.dense.weight", "output.dense.weight", 0),
         ):
             if name.endswith(first):
-                yield Wire(
-                    array.shape[axis], tuple(_with_bias(weights, name, axis)), ((name.replace(first, second), 1 - axis, 0),)
-                )
+                made = with_bias(weights, name, axis)
+                yield Wire("units", made[0].length, tuple(made), (_end(weights, name.replace(first, second), 1 - axis),))
 
 
 def _plain(weights: Mapping[str, Array], *, rectified: bool) -> Iterator[Wire]:
@@ -104,20 +130,28 @@ def _plain(weights: Mapping[str, Array], *, rectified: bool) -> Iterator[Wire]:
         (name, name.replace("layer.0.conv", "layer.1.conv")) for name in weights if name.endswith("layer.0.convolution.weight")
     ]
     for maker, taker in pairs:
-        norm = _norm_after(weights, maker)
-        made = [*_with_bias(weights, maker, 0), *((name, 0, 0) for name in norm)]
-        moved = [name for name in norm if name.endswith(("weight", "bias"))] or [name for name, _, _ in made]
-        yield Wire(len(weights[maker]), tuple(made), ((taker, 1, 0),), linear=tuple(moved) if rectified else ())
+        made = normed(weights, maker)
+        gains = [end for end in made if end.name.startswith(batch_norm(maker) or "-") and end.name.endswith(("weight", "bias"))]
+        scaled = gains or with_bias(weights, maker, 0)
+        yield Wire("units", blocks(weights, maker), tuple(made), (_end(weights, taker, 1),), tuple(scaled) if rectified else ())
 
 
-def _norm_after(weights: Mapping[str, Array], name: str) -> list[str]:
-    """The vectors of the batch norm that follows a convolution."""
+def normed(weights: Mapping[str, Array], name: str) -> list[End]:
+    """Where the channels that a layer makes stand: in its weight, its bias, and the vectors of the batch norm after it."""
     stem = batch_norm(name)
-    return [key for key in weights if stem and key.startswith(stem) and weights[key].ndim == 1]
+    vectors = [key for key in weights if stem and key.startswith(stem) and weights[key].ndim == 1]
+    return [*with_bias(weights, name, 0), *(_end(weights, key, 0) for key in vectors)]
+
+
+def blocks(weights: Mapping[str, Array], name: str) -> int:
+    """In how many blocks the channels of a layer move: each by itself or, before a group norm, a group at a time."""
+    stem = batch_norm(name)
+    grouped = stem and f"{stem}weight" in weights and f"{stem}running_var" not in weights
+    return _GROUPS if grouped else len(weights[name])
 
 
 def batch_norm(name: str) -> str:
-    """The customary stem of the batch norm that follows a convolution of that name."""
+    """The customary stem of the norm that follows a convolution of that name; empty where none does."""
     plain = re.match(r"features\.(\d+)\.weight$", name)
     if plain:
         return f"features.{int(plain[1]) + 1}."

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "trace": "Rank the parents of a model and draw its ancestry.",
     "family": "Draw the whole family of a model.",
     "layers": "Show which tensors of a model came from which other.",
+    "unmerge": "Take a merge apart: its parents and their shares.",
     "phylogeny": "Draw who comes from whom among some models.",
     "crawl": "Add models from the Hub to the registry.",
     "card": "Put a model's parents on its card, by a pull request.",

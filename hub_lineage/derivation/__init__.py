@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hub_lineage.derivation import adapter, hybrid, low_rank, pruned, quantised, stack
+from hub_lineage.derivation import adapter, cast, hybrid, low_rank, merge, pruned, quantised, stack
 from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.fingerprint import is_broken
 from hub_lineage.types import Model
 
 Way = Callable[[Model, Sequence[Model]], Derivation | None]
 
-WAYS: tuple[Way, ...] = (quantised.explain, pruned.explain, low_rank.explain, adapter.explain, hybrid.explain, stack.explain)
+WAYS: tuple[Way, ...] = (
+    quantised.explain,
+    cast.explain,
+    pruned.explain,
+    low_rank.explain,
+    adapter.explain,
+    merge.explain,
+    hybrid.explain,
+    stack.explain,
+)
 """The ways, the one that leaves least to chance first."""
 LEAST = 0.9
 """Odds from which a way is taken for the answer; less sure ones leave it to the judge."""

@@ -44,7 +44,7 @@ class _Pair:
 
 def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
     """The base of an adapter, by a pair of known models whose difference is what it adds; None where there is no such pair."""
-    pairs = _pairs(child, models)
+    pairs = _pairs(child, _whole(models))
     if not pairs:
         return None
     best = max(pairs, key=lambda pair: pair.cosine)
@@ -71,14 +71,16 @@ def declared(child: Model, models: Sequence[Model]) -> tuple[Agreement, str]:
     A declared model that the adapter doesn't fit contradicts it, as does a pair that shows another base, or another family
     on whose strongest outputs the adapter leans. Fitting alone confirms nothing.
     """
-    said = next((one.id for one in child.declared if one.relation in {None, "adapter"}), None)
-    if said is None:
+    stated = [one.id for one in child.declared if one.relation in {None, "adapter"}]
+    if not stated:
         return "undeclared", f"{child.id} names no base."
-    known = next((model for model in models if model.id == said), None)
+    models = _whole(models)
+    named = {name.casefold() for name in stated}  # IDs that differ in case alone are one, as on the Hub
+    known = next((model for model in models if model.id.casefold() in named), None)
+    said = known.id if known is not None else stated[0]
     found = explain(child, models)
     if found is not None:
-        shown = found.parents[0].id
-        if shown == said:
+        if found.parents[0].id.casefold() in named:
             return "confirmed", found.summary
         if known is not None:
             return "contradicted", f"It declares {said}. {found.summary}"
@@ -129,6 +131,11 @@ def rank(adapter: Fingerprint) -> int:
     """The largest rank of the matrices that an adapter adds; 0 for a fingerprint of no adapter."""
     words = [re.match(r"\d+", sample.packed.removeprefix(f"{CHANGE}-")) for sample in _changes(adapter)]
     return max((int(word[0]) for word in words if word), default=0)
+
+
+def _whole(models: Sequence[Model]) -> list[Model]:
+    """The models that are no adapters themselves."""
+    return [model for model in models if not rank(model.fingerprint)]
 
 
 def _changes(adapter: Fingerprint) -> list[Sample]:

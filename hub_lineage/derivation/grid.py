@@ -22,6 +22,7 @@ _CROWDED = 0.7  # different values a value, below which all levels are few
 _SPARSE = 3  # codes a level that is seen, where they are few
 _EQUAL = 1e-5  # of a block's largest value, by which equal levels may differ in arithmetic
 _PROBE = 8  # values of a block that are tried first
+_SLICES = tuple(np.arange(first, min(2 * first, MOST_CODE + 1), dtype=np.float64) for first in (2, 4, 8, 16, 32, 64, 128))
 _FEWEST = 5  # different levels in a block, fewer of which lie on many a grid by chance
 
 
@@ -76,29 +77,34 @@ def _even(table: Matrix, significand: int) -> Matrix:
     largest = np.nanmax(np.abs(table), axis=1, keepdims=True, initial=0.0)
     scaled = np.divide(table, largest, out=np.zeros_like(table), where=largest > 0)
     blur = 2.0 ** (1 - significand)
-    found = np.full(len(table), np.nan)
     levels, held = distinct(table), np.isfinite(table).sum(axis=1)
     most = np.where(levels < _CROWDED * held, _SPARSE * levels, MOST_CODE)
-    left = np.flatnonzero(largest[:, 0] > 0)
-    for code in range(2, MOST_CODE + 1):
-        left = left[most[left] >= code]
-        # Most grids fail on a few values, so the rest is looked at only where they fit.
-        fitting = left[_fits(scaled[left, :_PROBE] * code, blur)[0]]
-        fits, telling = _fits(scaled[fitting] * code, blur)
-        fitting = fitting[fits & (telling >= _FEWEST)]
-        found[fitting] = largest[fitting, 0] / code
-        left = left[np.isnan(found[left])]
-        if not len(left):
-            break
+    most[largest[:, 0] <= 0] = 0
+    found = np.full(len(table), np.nan)
+    for codes in _SLICES:
+        left = np.flatnonzero(np.isnan(found) & (most >= codes[0]))
+        rows, places = _perhaps(scaled[left, :_PROBE], codes, most[left], blur)
+        fits, telling = _fits(scaled[left[rows]] * codes[places, None], blur)
+        good = fits & (telling >= _FEWEST)
+        # Codes ascend within a block, and the least is the widest step.
+        blocks, widest = np.unique(left[rows[good]], return_index=True)
+        found[blocks] = largest[blocks, 0] / codes[places[good][widest]]
     return found
 
 
+def _perhaps(probed: Matrix, codes: Matrix, most: NDArray[np.int64], blur: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Blocks, and codes by place, that a block's first values fit: most grids fail on them, so the rest is spared."""
+    fits, _ = _fits(probed[:, None, :] * codes[:, None], blur)
+    rows, places = np.nonzero(fits & (codes <= most[:, None]))
+    return rows, places
+
+
 def _fits(codes: Matrix, blur: float) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Whether all values of a block are whole numbers as well as that is known, and of how many it is known; shapes [B]."""
+    """Whether all values, shape [..., n], are whole numbers as well as that is known, and of how many it is known."""
     slack = _TOLERANCE + blur * np.abs(codes)
-    telling = np.isfinite(codes) & (slack < _TELLING)
-    missed = np.any(telling & (np.abs(codes - np.rint(codes)) > slack), axis=1)
-    return np.asarray(~missed), np.asarray(telling.sum(axis=1), dtype=np.int64)
+    telling = slack < _TELLING  # never of values that aren't known
+    missed = np.any(telling & (np.abs(codes - np.rint(codes)) > slack), axis=-1)
+    return np.asarray(~missed), np.asarray(telling.sum(axis=-1), dtype=np.int64)
 
 
 def _seen(table: Matrix) -> tuple[Matrix, Matrix]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,11 +52,35 @@ class Held:
 
     sample: Sample
     values: Floats
+    _rounded: dict[str, _Centred] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, sample: Sample) -> Held:
         """The sample with its values."""
         return cls(sample, values(sample))
+
+    def rounded(self, dtype: str) -> _Centred:
+        """Its values rounded as that dtype would store them, and centred."""
+        if dtype not in self._rounded:
+            self._rounded[dtype] = _Centred.of(dtypes.round_to(dtype, self.values))
+        return self._rounded[dtype]
+
+
+@dataclass(frozen=True, eq=False)
+class _Centred:
+    """Values less their mean, shape [n], with their squared norm."""
+
+    values: Matrix
+    square: float
+
+    @classmethod
+    def of(cls, sampled: Floats) -> _Centred:
+        centred: Matrix = sampled - sampled.mean(dtype=np.float64)
+        return cls(centred, float(centred @ centred))
+
+    def turned(self, step: int) -> _Centred:
+        """The same turned round by so many values."""
+        return _Centred(np.roll(self.values, step), self.square)
 
 
 def compared(child: Held, other: Held) -> Pair | None:
@@ -64,7 +89,9 @@ def compared(child: Held, other: Held) -> Pair | None:
     if both is None:
         return None
     coarsest = dtypes.coarser(child.sample.dtype, other.sample.dtype)
-    mine, theirs = (_centred(dtypes.round_to(coarsest, side)) for side in both)
+    if len(child.values) == len(other.values):
+        return _pair(child.rounded(coarsest), other.rounded(coarsest))
+    mine, theirs = (_Centred.of(dtypes.round_to(coarsest, side)) for side in both)
     return _pair(mine, theirs)
 
 
@@ -76,10 +103,10 @@ def chance(pairs: Sequence[tuple[Held, Held]]) -> Null:
         both = _common(child, other)
         if both is None:
             continue
-        mine, theirs = (_centred(side) for side in both)
+        mine, theirs = (_Centred.of(side) for side in both)
         kernel = math.prod(child.sample.shape[2:])
-        steps = generator.integers(1, max(2, len(mine) // kernel), TURNS)
-        turned = [_pair(np.roll(mine, kernel * int(step)), theirs) for step in steps]
+        steps = generator.integers(1, max(2, len(mine.values) // kernel), TURNS)
+        turned = [_pair(mine.turned(kernel * int(step)), theirs) for step in steps]
         left.append(min((pair.left for pair in turned if pair), default=2.0))
     sd = float(np.std(left, ddof=1)) if len(left) > 1 else 1.0
     return Null(float(np.mean(left or [2.0])), max(sd, 1e-6), len(left) * TURNS, "turned channels of the child")
@@ -136,19 +163,20 @@ def odds(best: float, second: float) -> float:
     return 1.0 - 0.5 * math.exp(cost(best) - max(cost(second), cost(best)))
 
 
-def _pair(mine: Matrix, theirs: Matrix) -> Pair | None:
-    square, other = float(mine @ mine), float(theirs @ theirs)
-    if square <= 0.0:
+def _pair(mine: _Centred, theirs: _Centred) -> Pair | None:
+    if mine.square <= 0.0:
         return None
-    product = float(mine @ theirs)
-    difference = mine - theirs
-    likeness = product / math.sqrt(square * other) if other > 0.0 else 0.0
-    return Pair(float(difference @ difference) / square, likeness >= math.tanh(surely_alike(len(mine))), len(mine))
+    difference = mine.values - theirs.values
+    scale = math.sqrt(mine.square * theirs.square)
+    likeness = float(mine.values @ theirs.values) / scale if scale > 0.0 else 0.0
+    size = len(mine.values)
+    return Pair(float(difference @ difference) / mine.square, likeness >= _certain(size), size)
 
 
-def _centred(sampled: Floats) -> Matrix:
-    centred: Matrix = sampled - sampled.mean(dtype=np.float64)
-    return centred
+@cache
+def _certain(size: int) -> float:
+    """The likeness that tensors of so many values don't reach by chance."""
+    return math.tanh(surely_alike(size))
 
 
 def _common(one: Held, other: Held) -> tuple[Floats, Floats] | None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hub_lineage.derivation.matched import Match, correlation, holds_weights, matched, turned
+from hub_lineage.derivation.matched import Match, correlation, holds_weights, matched, turned, whole_rows
 from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.fingerprint import values
-from hub_lineage.types import Fingerprint, Model, Null, Parent
+from hub_lineage.types import Fingerprint, Floats, Model, Null, Parent
 
 LEAST_SHARE = 0.05
 """Zeros among the child's weights, where the parent has none: fewer are no pruning."""
@@ -38,6 +38,7 @@ class _Cut:
     left: float
     norm: float
     order: float
+    exact: bool  # whether in no tensor a value fell away that was larger than one that stayed
 
 
 def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
@@ -51,12 +52,15 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
     found = [(model, matched(child.fingerprint, model.fingerprint)) for model in models if model.id != child.id]
     if any(_had_them(matches) for _, matches in found if matches):
         return None
-    cuts = sorted(
-        (cut for model, matches in found if matches and (cut := _cut(model, matches))), key=lambda cut: (-cut.same, cut.left)
-    )
-    if not cuts or cuts[0].zeros < LEAST_SHARE:
+    cuts = [cut for model, matches in found if matches and (cut := _cut(model, matches))]
+    if not cuts:
         return None
-    best, rivals = cuts[0], cuts[1:]
+    if any(cut.same >= _SAME for cut in cuts):
+        best, *rivals = sorted(cuts, key=lambda cut: (-cut.same, cut.left))
+    else:  # tuned on, where nearness tells more than equal values do, and what fell away more than nearness
+        best, *rivals = sorted(cuts, key=lambda cut: (not cut.exact, cut.left))
+    if best.zeros < LEAST_SHARE:
+        return None
     if best.same >= _SAME:
         probability = 0.999 / sum(cut.same >= best.same and cut.order >= best.order for cut in cuts)
     elif best.alike >= _KIN:
@@ -89,8 +93,10 @@ def _cut(model: Model, matches: Sequence[Match]) -> _Cut | None:
         return None
     alike = correlation([_kept(match) for match in matches if (match.child != 0).sum() > 1])
     left = float(np.square(child - theirs)[stayed].sum())
-    order = float(np.mean([_order(match) for match in matches if (match.child == 0).any() and (match.child != 0).any()] or [0.5]))
-    return _Cut(model, float(gone.mean()), float(same[stayed].mean()), alike, left, float(np.square(child).sum()), order)
+    thinned = [match for match in matches if (match.child == 0).any() and (match.child != 0).any()]
+    order = float(np.mean([_order(match) for match in thinned] or [0.5]))
+    shares = float(gone.mean()), float(same[stayed].mean())
+    return _Cut(model, *shares, alike, left, float(np.square(child).sum()), order, all(map(_is_exact, thinned)))
 
 
 def _kept(match: Match) -> Match:
@@ -99,22 +105,46 @@ def _kept(match: Match) -> Match:
 
 
 def _order(match: Match) -> float:
-    """How often, of two of the model's values of which one fell away, that was the smaller (Mann and Whitney's U)."""
+    """How often, of two of the model's values of which one fell away, that was the smaller (Mann and Whitney's U).
+
+    Where two of every four fell away, of two in the same four.
+    """
     size = np.abs(match.model)
+    if _two_of_four(match):
+        return _order_in_fours(match, size)
     ranks = np.searchsorted(np.sort(size), size) + 1.0
     gone = match.child == 0
     fallen, stayed = int(gone.sum()), int((~gone).sum())
     return float((ranks[~gone].sum() - stayed * (stayed + 1) / 2) / (fallen * stayed))
 
 
+def _order_in_fours(match: Match, size: Floats) -> float:
+    """In how many whole fours none that fell away was larger than one that stayed."""
+    fours = whole_rows(match.places, 4)
+    if not len(fours):
+        return 0.5
+    gone, size = match.child[fours] == 0, size[fours]
+    return float((np.where(gone, size, 0).max(axis=1) <= np.where(gone, np.inf, size).min(axis=1)).mean())
+
+
+def _is_exact(match: Match) -> bool:
+    """Whether none that fell away was larger than one that stayed, as is so of the very model that was pruned by magnitude."""
+    size, gone = np.abs(match.model), match.child == 0
+    if _two_of_four(match):
+        return _order_in_fours(match, size) == 1.0
+    return bool(size[gone].max() <= size[~gone].min())
+
+
 def _ahead(best: _Cut, rivals: Sequence[_Cut]) -> float:
-    """The probability of the nearest where all were tuned on: by how far it lies ahead, and by whose smallest fell away."""
-    if not rivals:
-        return 0.95
-    nearest = min(cut.left for cut in rivals)
-    by_order = best.order >= max(cut.order for cut in rivals)
-    if best.left <= _AHEAD**2 * nearest:
-        return 0.95 if by_order else 0.7
+    """The probability of the nearest where all were tuned on: by how far it lies ahead, and by whose smallest fell away.
+
+    Nearness alone doesn't tell a source from a relative of one that isn't known; that none but its smallest fell away does.
+    """
+    if best.exact:
+        return 0.95 if not any(cut.exact for cut in rivals) else 0.7
+    by_order = best.order >= max((cut.order for cut in rivals), default=0.0)
+    if best.left <= _AHEAD**2 * min((cut.left for cut in rivals), default=np.inf):
+        return 0.8 if by_order else 0.7
     return 0.6 if by_order else 0.4
 
 

@@ -17,9 +17,9 @@ from hub_lineage.hub.local import LocalSource
 from hub_lineage.hub.meter import Meter
 from hub_lineage.hub.opening import open_repository
 from hub_lineage.hub.pace import Clock, Policy
-from hub_lineage.hub.ranges import GAP
 from hub_lineage.hub.repository import HubSource
 from hub_lineage.hub.transport import Transport
+from hub_lineage.read.spans import GAP
 from hub_lineage.types import Cost, Reference, Source
 
 DEFAULT_ENDPOINT = "https://huggingface.co"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub_lineage.errors import NotFound, Unreadable
+from hub_lineage.read.spans import GAP
 from hub_lineage.types import ByteRange, RepoFile, Source
 
-GAP = 64_000  # bytes: on a line of 10 Mbit/s they take about as long as a round trip
 LONGEST = 64_000_000  # bytes in one request; no header and no sample comes near
 MOST = 512_000_000  # bytes in one call of read, all held in memory
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hub_lineage.derivation import pruned
+from hub_lineage.derivation import LEAST, pruned
 from tests.derivation.trained import Weights, family, model, models, network, tune, weights
 
 Cut = Callable[[NDArray[Any]], NDArray[Any]]
@@ -73,6 +73,21 @@ def test_says_when_the_rest_was_tuned_since() -> None:
     assert found.parents[0].id == "far"
     assert "tuned since" in found.summary
     assert found.probability < 0.99
+
+
+@pytest.mark.parametrize("way", [smallest(0.5), at_random, two_of_four])
+def test_names_no_relative_for_sure_where_the_source_is_unknown(way: Cut) -> None:
+    tuned = model("cut", tuned_on(cut(family()["child"], way)))
+    found = pruned.explain(tuned, [other for other in models() if other.id != "child"])
+    assert found is None or found.probability < LEAST
+
+
+@pytest.mark.parametrize("way", [smallest(0.5), two_of_four])
+def test_the_smallest_of_the_very_source_fell_away(way: Cut) -> None:
+    found = pruned.explain(model("cut", tuned_on(cut(family()["child"], way))), models())
+    assert found is not None
+    assert found.parents[0].id == "child"
+    assert found.probability >= LEAST
 
 
 def test_claims_nothing_of_models_without_zeros() -> None:

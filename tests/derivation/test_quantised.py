@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import gguf
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -15,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hub_lineage.derivation import grid, quantised
+from benchmarks.derivatives.rounding import gptq
+from hub_lineage.derivation import LEAST, grid, quantised
 from hub_lineage.types import Model
 from tests.derivation.trained import Weights, family, model, models, network, tune, weights
 
@@ -74,6 +76,51 @@ def test_knows_a_copy_that_was_unpacked_again(word: str, dtype: type[np.floating
 def test_claims_no_source_for_a_copy_of_an_unknown_fine_tune(word: str, rate: float) -> None:
     hidden = weights(tune(network(family()["root"]), 9, 20, rate))
     assert quantised.explain(model("copy", copy_of(hidden, FORMATS[word]), packed=word), models()) is None
+
+
+@pytest.mark.parametrize("word", FORMATS)
+def test_names_no_relative_for_sure_however_near_the_unknown_source(word: str) -> None:
+    copy = model("copy", copy_of(family()["near"], FORMATS[word]), packed=word)
+    found = quantised.explain(copy, [other for other in models() if other.id != "near"])
+    assert found is None or found.probability < LEAST
+
+
+@pytest.mark.parametrize(("source", "known"), [("near", True), ("child", True), ("child", False)])
+def test_errors_that_are_made_up_for_lean_to_relatives_of_an_unknown_source(source: str, *, known: bool) -> None:
+    generator = np.random.default_rng(3)
+    held = {
+        name: gptq(value, generator.standard_normal((256, value.shape[1])).astype(np.float32)) if "proj" in name else value
+        for name, value in family()[source].items()
+    }
+    others = [other for other in models() if known or other.id != source]
+    found = quantised.explain(model("copy", held, packed="GPTQ-4"), others)
+    if known:
+        assert found is not None
+        assert found.parents[0].id == source
+    else:
+        assert found is None or found.probability < LEAST
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, ml_dtypes.bfloat16])
+def test_knows_floating_point_levels_that_were_unpacked_again(dtype: Any) -> None:
+    def rounded(held: NDArray[Any]) -> NDArray[Any]:
+        scale = np.abs(held).max() / 448
+        return np.asarray((held / scale).astype(ml_dtypes.float8_e4m3fn).astype(np.float32) * scale)
+
+    held = {name: value.astype(dtype) for name, value in copy_of(family()["near"], rounded).items()}
+    found = quantised.explain(model("copy", held), models())
+    assert found is not None
+    assert (found.method, found.parents[0].id) == ("FP8", "near")
+    assert quantised.explain(model("copy", held), [other for other in models() if other.id != "near"]) is None
+
+
+def test_the_source_in_two_precisions_is_no_doubt() -> None:
+    copy = model("copy", copy_of(family()["near"], FORMATS["Q4_0"]), packed="Q4_0")
+    cast = model("cast", {name: value.astype(np.float16) for name, value in family()["near"].items()})
+    found = quantised.explain(copy, [*models(), cast])
+    assert found is not None
+    assert found.parents[0].id in {"near", "cast"}
+    assert found.probability > 0.95
 
 
 def test_claims_nothing_of_plain_models() -> None:

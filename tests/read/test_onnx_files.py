@@ -72,7 +72,7 @@ def test_a_matrix_multiplied_from_the_right_is_turned_run_by_run(
 
 
 def test_a_turned_matrix_with_long_rows_is_read_by_pieces() -> None:
-    array = drawn(6, 5000)
+    array = drawn(6, 20_000)
     source = source_of(model([tensor("w", array)], [helper.make_node("MatMul", ["x", "w"], ["y"])]))
     (found,) = read_index(source)
     assert found.packing is not None

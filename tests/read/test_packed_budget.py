@@ -45,8 +45,9 @@ def test_the_dearest_shapes_are_left_out() -> None:
 
 def test_where_no_shape_can_be_paid_for_some_of_the_cheapest_are_kept() -> None:
     found = read_fingerprint(quantised(20, 1024, 2048))
-    assert {sample.shape for sample in found.samples} == {(1024, 1024)}
-    assert (1024, 1024) in found.partial
+    (shape,) = {sample.shape for sample in found.samples}
+    assert shape[0] == 1024, "twice as many outputs cost twice as much"
+    assert shape in found.partial
     depths = [int(sample.label.split(".")[1]) for sample in found.samples]
     assert 2 <= len(depths) <= 4
     assert max(depths) - min(depths) >= 5, "spread over depth"

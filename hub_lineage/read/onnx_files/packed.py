@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from hub_lineage.read import dtypes
 from hub_lineage.read.dtypes import FORMATS
 from hub_lineage.read.onnx_files.places import Place, varints
+from hub_lineage.read.spans import GAP
 from hub_lineage.types import ByteRange, Floats
-
-NEAR = 4096
-"""Values with fewer bytes between them come in one range: less than a page of a disk is no saving."""
 
 Places = NDArray[np.int64]
 
@@ -41,8 +39,8 @@ class Rows:
 class Transposed:
     """A matrix of ``rows`` by ``columns`` that stands column by column, as a right operand does; it loses nothing.
 
-    A run along a row touches a value in each stored row, so that a source which puts ranges together reads about as much
-    of the matrix as the run is of a row.
+    A run along a row touches a value in each stored row, so that about as much of the matrix is read as the run is of a
+    row. Values come in one range where a source would read across what lies between them anyway.
     """
 
     place: Place
@@ -82,7 +80,7 @@ class Transposed:
         row, column = np.divmod(np.arange(first, last, dtype=np.int64), self.columns)
         places = column * self.rows + row
         ordered = np.unique(places)
-        cuts = np.flatnonzero((np.diff(ordered) - 1) * self.itemsize > NEAR)
+        cuts = np.flatnonzero((np.diff(ordered) - 1) * self.itemsize > GAP)
         if not len(ordered):
             return places, ordered, ordered
         return places, ordered[np.concatenate([[0], cuts + 1])], ordered[np.concatenate([cuts, [-1]])] + 1

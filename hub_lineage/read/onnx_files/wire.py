@@ -136,7 +136,7 @@ class Wire:
     def _read(self, start: int, stop: int) -> None:
         """Read on from where the piece ends, twice as much each time; or anew behind a payload that was stepped over.
 
-        There a 128th of what was stepped over is read, so that the heads of tensors cost little beside their weights.
+        There a 512th of what was stepped over is read, so that the heads of tensors cost little beside their weights.
         """
         known = self._base + len(self._piece)
         if start <= known:
@@ -146,7 +146,7 @@ class Wire:
         else:
             kept, begin = b"", start
             least = FIRST_READ if self.file.size <= SMALL_FILE else LEAST_READ
-            size = self._step = max(least, min(FIRST_READ, (start - known) // 128))
+            size = self._step = max(least, min(FIRST_READ, (start - known) // 512))
         self._reads += 1
         if self._reads > MOST_READS:
             raise self.broken(f"is so scattered that more than {MOST_READS:,} reads don't reach its end")
