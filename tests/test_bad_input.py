@@ -80,6 +80,8 @@ COPIES: dict[str, Weights] = {
     "in half precision": {name: tensor.astype(np.float16) for name, tensor in CHILD.items()},
     "in brain precision": {name: tensor.astype(ml_dtypes.bfloat16) for name, tensor in CHILD.items()},
 }
+CASTS = ["in half precision", "in brain precision"]
+"""Of the copies those that hold fewer digits than what they are copies of."""
 ELSEWHERE = {
     "one tensor": {"weight": CHILD["block.3.weight"]},
     "four values": {"weight": np.array([[1, 2], [3, 4]], np.float32)},
@@ -246,12 +248,23 @@ def test_weights_without_variation_are_nobody_s_kin_and_not_counted(shelf: Shelf
     assert rows["base"].kinship != "unrelated"
 
 
-@pytest.mark.parametrize("name", COPIES)
-def test_what_is_no_weight_and_how_weights_are_stored_make_no_other_body(shelf: Shelf, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in COPIES if name not in CASTS])
+def test_what_is_no_weight_makes_no_other_body(shelf: Shelf, name: str) -> None:
     found, rows = asked(shelf, name, *HONEST)
     assert found.verdict.kind == "one_of"
     assert [(Path(parent.id).name, parent.relation) for parent in found.verdict.parents] == [("child", "duplicate")]
     assert rows["base"].probability > 0, "the copy may have come from what the other came from"
+
+
+@pytest.mark.parametrize("name", CASTS)
+def test_a_copy_with_fewer_digits_came_from_what_has_them(shelf: Shelf, name: str) -> None:
+    found, rows = asked(shelf, name, *HONEST)
+    assert found.verdict.kind == "parent"
+    assert [(Path(parent.id).name, parent.relation) for parent in found.verdict.parents] == [("child", "quantized")]
+    assert rows["child"].kinship == "parent"
+    assert not rows["base"].probability
+    back, _ = asked(shelf, "child", "base", name)
+    assert back.verdict.kind == "one_of", "by its digits the finer one can't be the copy, and weights say no more of it"
 
 
 @pytest.mark.parametrize("name", NOTHING)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hub_lineage.derivation.matched import Match, holds_weights, matched
+from hub_lineage.derivation.matched import Match, holds_weights, matched, turned
 from hub_lineage.derivation.nouns import Derivation
 from hub_lineage.read import dtypes
-from hub_lineage.types import Model, Parent
+from hub_lineage.types import Model, Null, Parent
 
 _SAME = 0.9999  # of the values are equal once the model's are rounded as the child's were
 _FINER = 0.05  # of the model's values, at the least, hold digits that the child's dtype lacks
 _SURE = 0.999
+_TURNS = (1, 2, 3)
 
 
 def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
@@ -34,7 +35,8 @@ def explain(child: Model, models: Sequence[Model]) -> Derivation | None:
         f"{child.id} holds the weights of {finest.id} rounded from {before} to {word}: all of them are equal at that precision."
     )
     parent = Parent(finest.id, finest.revision, "quantized", probability)
-    return Derivation("quantized", word, (parent,), probability, _left(matched(child.fingerprint, finest.fingerprint)), summary)
+    matches = matched(child.fingerprint, finest.fingerprint)
+    return Derivation("quantized", word, (parent,), probability, _left(matches), summary, _null(matches))
 
 
 def _digits(model: Model) -> int:
@@ -51,6 +53,12 @@ def _is_cast(child: Model, model: Model) -> bool:
     same = sum(int(match.same.sum()) for match in matches)
     finer = sum(int((match.child != match.model).sum()) for match in matches)
     return same >= _SAME * count and finer >= _FINER * count
+
+
+def _null(matches: Sequence[Match]) -> Null:
+    """What the model leaves once its channels are turned round: models of that shape that the child wasn't rounded from."""
+    left = [_left([turned(match, step) for match in matches]) for step in _TURNS]
+    return Null(float(np.mean(left)), float(np.std(left)), len(left), "turned channels")
 
 
 def _left(matches: Sequence[Match]) -> float:

@@ -43,7 +43,7 @@ def test_a_judges_forest_is_that_of_the_family_alone() -> None:
     scene = scene_of(zoo(TREE | SMALL, family=dict.fromkeys(SMALL, "f1")))
     (whole,) = wholes([scene])
     family = whole.crowd.family
-    np.testing.assert_array_equal(judged_forest()(family), forest(judge(family)).parent)
+    np.testing.assert_array_equal(judged_forest()(family), forest(judge(family), whole=True).parent)
     for peer in PEERS.values():
         assert (peer_forest(peer)(family) < 0).sum() == 1
     (row,) = figures([scene])

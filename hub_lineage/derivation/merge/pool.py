@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub_lineage.family import Matrix, gather
-from hub_lineage.fingerprint import values
+from hub_lineage.fingerprint import is_blank, values
 from hub_lineage.read.dtypes import FORMATS, round_to
 from hub_lineage.types import Fingerprint, Floats, Model
 
 BLOCK = 32  # candidates that are compared at a time; their differences stay in the cache of a processor
 _FINEST = 2.0**-126  # below this, values lie evenly in any format
+_LEAST = 1e-20  # of rounding, and of weights at all: no network of use has less, and no difference runs over
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Pool:
     def noise(self) -> Matrix:
         """The standard deviation that rounding leaves, the same for all values of a tensor, shape [N]."""
         squares = np.add.reduceat(np.square(self.step), self.starts) / self.lengths
-        return np.repeat(np.sqrt(squares / 12), self.lengths)
+        return np.repeat(np.maximum(np.sqrt(squares / 12), _LEAST), self.lengths)
 
     @cached_property
     def lengths(self) -> NDArray[np.intp]:
@@ -96,7 +97,7 @@ def pool(child: Model, models: Sequence[Model]) -> Pool | None:
         if row is not None and np.ptp(row) > 0:
             rows.setdefault(row.tobytes(), (row, []))[1].append(model)
     own = np.concatenate(list(held.values())) if held else np.zeros(0, np.float32)
-    if not rows or len(held) != len(mine.samples) or np.ptp(own) == 0:
+    if not rows or len(held) != len(mine.samples) or is_blank(mine) or np.abs(own).max() < _LEAST:
         return None
     lengths = [len(tensor) for tensor in held.values()]
     starts = np.cumsum([0, *lengths[:-1]]).astype(np.intp)
